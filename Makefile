@@ -1,0 +1,38 @@
+# `make` alone lists the commands.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION := 0.11.33
+# uv does not read pip's own setting for extra wheel folders (a CPU build of torch, say).
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+export DVC_NO_ANALYTICS := 1
+export DO_NOT_TRACK := 1
+unexport PYTHONDONTWRITEBYTECODE
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.venv/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else f"Python 3.11 to 3.13 is needed, this is {sys.version.split()[0]}: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --compile-bytecode -r requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: .venv/.installed ## install the locked environment into .venv
+
+# torch brings its own CUDA packages, pinned by itself; a machine that has a CPU build of torch needs none of them.
+CUDA := cuda-bindings cuda-pathfinder cuda-toolkit triton $(addprefix nvidia-,cublas cuda-cupti cuda-nvrtc cuda-runtime \
+  cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
+# The CPU build of torch 2.13.0 for Linux x86-64 and Python 3.11, which no package registry lists.
+TORCH_CPU_SHA256 := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
+
+lock: ## choose the versions anew and write requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate --no-emit-find-links $(addprefix --no-emit-package ,$(CUDA)) -o requirements.lock
+	sed -i '/^torch==/a \    --hash=sha256:$(TORCH_CPU_SHA256) \\' requirements.lock
+
+.PHONY: help setup lock

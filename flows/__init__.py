@@ -1,0 +1,1 @@
+"""When the work happens: Prefect flows and the `tidemill` command line."""

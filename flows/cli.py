@@ -1,0 +1,220 @@
+"""The `tidemill` command line. Slow imports wait until a command needs them, so that help comes at once."""
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tasks.errors import TidemillError, listed
+
+app = typer.Typer(
+    name="tidemill",
+    help="A model lifecycle that turns with your data.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="a file in recipes/, without .yaml")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON for a program to read")]
+
+
+def main() -> None:
+    """Ends the process: 0 done, 1 a fault in one red line, 2 wrong words, 130 interrupted."""
+    try:
+        app()
+    except TidemillError as error:
+        if "--debug" in sys.argv:
+            raise
+        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
+) -> None:
+    """What holds for every command; `main` looks at it."""
+
+
+@app.command()
+def up() -> None:
+    """Start the servers that do not run yet, and say where they are."""
+    from flows import servers
+
+    home = _home()
+    _with_worker(home, servers.up(home))
+    _show_status(home, as_json=False)
+
+
+@app.command()
+def down() -> None:
+    """Stop the servers; everything they know stays on disk."""
+    from flows import orphans, servers
+
+    home = _home()
+    ended = servers.down(home)
+    orphans.end_all(home)
+    typer.echo(f"stopped: {', '.join(ended)}" if ended else "nothing was running")
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show the servers and the folders."""
+    _show_status(_home(), as_json)
+
+
+@app.command()
+def run(recipe: RecipeName, as_json: AsJson = False) -> None:
+    """Collect, then run what is out of date, then release: the whole lifecycle of a recipe."""
+    from flows import console, events, outcome, recipe_list, run_lock, servers, steps
+    from flows.run import run as run_lifecycle
+
+    turn = steps.opened(recipe)
+    root, home = turn.paths.root, turn.paths.home
+    run_lock.require_free(home, recipe)
+    if recipe_list.add(root, recipe):
+        typer.echo(f"added {recipe} to recipes/all.yaml, which dvc.yaml reads", err=True)
+    urls = servers.up(home)
+    _with_worker(home, urls)
+    with console.showing() if not as_json else contextlib.nullcontext(events.silent) as display:
+        results = run_lifecycle(recipe, home, urls, display)
+    told = outcome.of_run(turn.paths, results, urls)
+    _print_json(told) if as_json else typer.echo(outcome.as_text(told))
+
+
+@app.command()
+def schedule(
+    recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="default: list all schedules")] = None,
+    cron: Annotated[str | None, typer.Option(help='when to run, such as "0 3 * * *" for every night at three')] = None,
+    timezone: Annotated[str, typer.Option(help="in which cron's hours are meant")] = "UTC",
+    remove: Annotated[bool, typer.Option("--remove", help="run it on no schedule any more")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a recipe on a schedule, end that, or list the schedules."""
+    from flows import servers, settings, steps
+
+    home = _home()
+    settings.apply(settings.project(home))
+    from flows import schedule as schedules
+
+    turn = steps.opened(recipe) if recipe is not None else None
+    if cron is not None:
+        schedules.require_valid(cron, timezone)
+    urls = servers.up(home)
+    with schedules.reaching(urls):
+        if turn is not None and remove:
+            schedules.remove(turn.recipe.name)
+        elif turn is not None and cron is not None:
+            schedules.put(turn.paths, cron, timezone)
+        found = schedules.listed(recipe)
+        _with_worker(home, urls)
+    _print_json(found) if as_json else typer.echo(schedules.as_text(found))
+
+
+@app.command()
+def collect(recipe: RecipeName) -> None:
+    """Fetch what is new at the recipe's sources, and nothing else (no server is needed)."""
+    import functools
+
+    from flows import settings, steps
+    from flows.console import showing
+    from flows.stage_process import run as run_stage
+
+    turn = steps.opened(recipe)
+    settings.apply(settings.project(turn.paths.home))
+    with showing() as display:
+        job = steps.job(turn, "collect", steps.own_command(turn, "collect"))
+        run_stage(job, functools.partial(display, "collect"))
+
+
+@app.command()
+def recipes(as_json: AsJson = False) -> None:
+    """List the recipes of this project."""
+    from flows import recipe_list, tables
+    from tasks.paths import project_root
+
+    found = recipe_list.overview(project_root())
+    _print_json(found) if as_json else tables.show_recipes(found)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="small letters, figures and _")],
+    source: Annotated[str, typer.Option("--from", metavar="RECIPE", help="the recipe to start from")] = "feedback",
+) -> None:
+    """Make a new recipe as a copy of another one."""
+    from flows import recipe_list
+    from tasks.paths import project_root
+
+    root = project_root()
+    path = recipe_list.copy(root, name, source)
+    recipe_list.add(root, name)
+    typer.echo(f"made {path.relative_to(root)} from {source}; edit it, then: tidemill check {name}")
+
+
+@app.command()
+def check(recipe: RecipeName) -> None:
+    """Say what is wrong with a recipe and the expectation suites it names, before anything runs."""
+    from flows import recipe_list
+    from tasks.paths import project_root
+
+    if faults := recipe_list.faults(project_root(), recipe):
+        raise TidemillError(faults[0] if len(faults) == 1 else listed(faults, recipe))
+    typer.echo(f"{recipe}: the recipe and its suites are in order")
+
+
+@app.command()
+def schema() -> None:
+    """Write recipes/recipe.schema.json, with which an editor knows every key of a recipe."""
+    from tasks import storage
+    from tasks.paths import project_root
+    from tasks.recipe import json_schema
+
+    path = project_root() / "recipes" / "recipe.schema.json"
+    storage.write_text(path, json_schema())
+    typer.echo(f"wrote {path}")
+
+
+def _home() -> Path:
+    from tasks.paths import home, project_root
+
+    return home(project_root())
+
+
+def _with_worker(home: Path, urls: dict[str, str]) -> None:
+    """Keep a worker for what is scheduled on our own Prefect (another one has its own), dead runs closed first."""
+    from flows import run_lock, scheduled, servers, settings
+
+    if run_lock.noted_recipes(home):
+        settings.apply(settings.flow(home, urls))
+        from flows import dead_runs
+
+        dead_runs.close_all(home)
+    if "prefect" not in servers.external(home) and scheduled.anything(urls["prefect"]):
+        servers.worker_up(home, urls)
+
+
+def _show_status(home: Path, as_json: bool) -> None:
+    from flows import servers, tables
+    from tasks.paths import project_root
+
+    reports = servers.status(home)
+    folders = tables.folders(project_root(), home)
+    if as_json:
+        _print_json({"servers": [tables.plain(report) for report in reports], "folders": folders})
+    else:
+        tables.show_status(reports, folders)
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Schedules: one Prefect deployment of the lifecycle for each recipe that has one, on our process work pool."""
+
+import asyncio
+import contextlib
+import zoneinfo
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flows.server_commands import WORK_POOL
+from tasks.errors import RecipeError, TidemillError
+from tasks.paths import Paths
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.responses import DeploymentResponse
+
+FLOW = "lifecycle"
+FIELDS = 5
+"""Prefect would also take a sixth field, of seconds, which no crontab knows."""
+EXAMPLE = '"0 3 * * *" means every night at three'
+
+
+def require_valid(cron: str, timezone: str) -> None:
+    """Raises RecipeError when Prefect would not take the schedule: five fields, and a zone that is known."""
+    from prefect.client.schemas.schedules import CronSchedule
+    from pydantic import ValidationError
+
+    if timezone not in zoneinfo.available_timezones():
+        raise RecipeError(f"--timezone {timezone!r}: is no known time zone; write one such as Europe/Paris, or UTC")
+    try:
+        CronSchedule(cron=cron, timezone=timezone)
+        wrong = len(cron.split()) != FIELDS
+    except ValidationError:
+        wrong = True
+    if wrong:
+        raise RecipeError(f"--cron {cron!r}: is no cron line of minute, hour, day, month and weekday; {EXAMPLE}")
+
+
+@contextlib.contextmanager
+def reaching(urls: Mapping[str, str]) -> Iterator[None]:
+    """Inside, Prefect talks to that server (it was imported before the server was known)."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: f"{urls['prefect']}/api"}):
+        yield
+
+
+def put(paths: Paths, cron: str, timezone: str) -> None:
+    """Schedule the recipe, in the place of the schedule that it had. At most one scheduled run at a time."""
+    asyncio.run(_put(paths, cron, timezone))
+
+
+async def _put(paths: Paths, cron: str, timezone: str) -> None:
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+    from prefect.deployments.runner import EntrypointType  # type: ignore[attr-defined]
+    from prefect.schedules import Cron
+
+    from flows.lifecycle import lifecycle
+
+    await _make_pool()
+    deployment = await lifecycle.ato_deployment(
+        name=paths.recipe,
+        schedule=Cron(cron, timezone=timezone),
+        # A run that is due while the last one still goes is not made up for: the next one sees the same data.
+        concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
+        parameters={"recipe": paths.recipe},
+        description=f"The lifecycle of {paths.recipe}, scheduled by tidemill",
+        work_pool_name=WORK_POOL,
+        job_variables={"working_dir": str(paths.root)},
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    await deployment.aapply()
+
+
+async def _make_pool() -> None:
+    """The process work pool, made unless it is there."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import ObjectAlreadyExists
+    from prefect.workers.process import ProcessWorker
+
+    template = ProcessWorker.get_default_base_job_template()
+    pool = WorkPoolCreate(name=WORK_POOL, type="process", base_job_template=template)
+    async with get_client() as client:
+        try:
+            await client.create_work_pool(pool)
+        except ObjectAlreadyExists:
+            return
+
+
+def remove(recipe: str) -> None:
+    """Take the recipe off its schedule. Raises TidemillError when it is on none."""
+    asyncio.run(_remove(recipe))
+
+
+async def _remove(recipe: str) -> None:
+    from prefect.client.orchestration import get_client
+
+    found = [deployment for deployment in await _deployments() if deployment.name == recipe]
+    if not found:
+        raise TidemillError(f"{recipe}: is on no schedule; `tidemill schedule` lists those that are")
+    async with get_client() as client:
+        for deployment in found:
+            await client.delete_deployment(deployment.id)
+
+
+def listed(recipe: str | None = None) -> list[dict[str, Any]]:
+    """Each schedule (of one recipe, or all): recipe, cron, timezone, active."""
+    found = asyncio.run(_deployments())
+    return [row for one in found if recipe in (None, one.name) for row in _rows(one)]
+
+
+async def _deployments() -> "list[DeploymentResponse]":
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowFilter, FlowFilterName, WorkPoolFilter, WorkPoolFilterName
+
+    async with get_client() as client:
+        return await client.read_deployments(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=[FLOW])),
+            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[WORK_POOL])),
+        )
+
+
+def _rows(deployment: "DeploymentResponse") -> list[dict[str, Any]]:
+    from prefect.client.schemas.schedules import CronSchedule
+
+    return [
+        {
+            "recipe": deployment.name,
+            "cron": found.schedule.cron,
+            "timezone": found.schedule.timezone or "UTC",
+            "active": found.active and not deployment.paused,
+        }
+        for found in deployment.schedules
+        if isinstance(found.schedule, CronSchedule)
+    ]
+
+
+def as_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """One line for each schedule."""
+    if not rows:
+        return 'nothing is scheduled; to do so: tidemill schedule RECIPE --cron "0 3 * * *"'
+    return "\n".join(
+        f"{row['recipe']}: {row['cron']} ({row['timezone']}){'' if row['active'] else ', paused'}" for row in rows
+    )

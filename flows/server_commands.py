@@ -1,0 +1,86 @@
+"""The servers that Tidemill keeps: how each is started, and how it says that it is well."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows import settings
+from flows.settings import LOOPBACK
+
+WORK_POOL = "tidemill"
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server, ready to be started on one port."""
+
+    name: str
+    title: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    """What it needs beside the environment of the caller."""
+    port: int
+    health_path: str
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+
+NAMES = ("prefect", "mlflow", "worker")
+TITLES = {"prefect": "Prefect", "mlflow": "MLflow", "worker": "Prefect worker"}
+HEALTH_PATHS = {"prefect": "/api/health", "mlflow": "/health", "worker": "/health"}
+PREFERRED_PORTS = {"prefect": 4200, "mlflow": 5000, "worker": 8080}
+URL_VARIABLES = {"prefect": "PREFECT_API_URL", "mlflow": "MLFLOW_TRACKING_URI"}
+"""A user who sets one of these has a server already; ours is not started then."""
+
+
+def prefect(home: Path, port: int) -> Server:
+    """The Prefect server, on SQLite in the home folder."""
+    command = ("prefect", "server", "start", "--host", LOOPBACK, "--port", str(port), "--analytics-off")
+    variables = {
+        "PREFECT_API_URL": f"http://{LOOPBACK}:{port}/api",
+        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        # Kept in memory, a killed run's slot of its schedule would be taken for ever once the server restarts.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    }
+    return _server("prefect", command, {**settings.project(home), **variables}, port)
+
+
+def mlflow(home: Path, port: int) -> Server:
+    """The MLflow server, on SQLite and a folder of artifacts in the home folder. It answers loopback names only."""
+    folder = home / "mlflow"
+    command = (
+        *("mlflow", "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1"),
+        *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
+        *("--serve-artifacts", "--artifacts-destination", str(folder / "artifacts")),
+        *("--allowed-hosts", f"{LOOPBACK}:*,localhost:*"),
+        *("--cors-allowed-origins", f"http://{LOOPBACK}:{port},http://localhost:{port}"),
+    )
+    # With job execution MLflow starts ten processes and takes 1.2 GB.
+    variables = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "HF_HUB_OFFLINE": "1"}
+    return _server("mlflow", command, {**settings.project(home), **variables}, port)
+
+
+def worker(home: Path, port: int, urls: Mapping[str, str]) -> Server:
+    """The process that runs what Prefect has scheduled in our work pool."""
+    command = (
+        *("prefect", "worker", "start", "--pool", WORK_POOL, "--type", "process"),
+        *("--name", "tidemill", "--with-healthcheck", "--install-policy", "never"),
+    )
+    variables = {
+        "PREFECT_WORKER_WEBSERVER_HOST": LOOPBACK,
+        "PREFECT_WORKER_WEBSERVER_PORT": str(port),
+        "PREFECT_WORKER_QUERY_SECONDS": "5",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO",
+        "PREFECT_INTERNAL_LOGGING_LEVEL": "ERROR",
+    }
+    return _server("worker", command, {**settings.flow(home, urls), **variables}, port)
+
+
+def _server(name: str, command: tuple[str, ...], variables: Mapping[str, str], port: int) -> Server:
+    environment = {**variables, "PATH": settings.stage(os.environ)["PATH"], "PYTHONUNBUFFERED": "1"}
+    return Server(name, TITLES[name], (sys.executable, "-m", *command), environment, port, HEALTH_PATHS[name])

@@ -1,0 +1,66 @@
+"""The environment of servers, flows and stages. Prefect reads it at import, so it is set before."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
+"""No dependency reports home."""
+
+LOOPBACK = "127.0.0.1"
+
+
+def project(home: Path) -> dict[str, str]:
+    """What every process of this project needs, whatever it does."""
+    return {
+        **QUIET,
+        "TIDEMILL_HOME": str(home),
+        "PREFECT_HOME": str(home / "prefect"),
+        "NO_PROXY": _without_proxy(os.environ),
+        "no_proxy": _without_proxy(os.environ),
+    }
+
+
+def _without_proxy(environment: Mapping[str, str]) -> str:
+    """The hosts that no proxy serves, our own among them."""
+    said = environment.get("NO_PROXY") or environment.get("no_proxy") or ""
+    hosts = [host.strip() for host in said.split(",") if host.strip()]
+    return ",".join(dict.fromkeys([*hosts, LOOPBACK, "localhost"]))
+
+
+def flow(home: Path, urls: Mapping[str, str]) -> dict[str, str]:
+    """What a process that runs flows needs: the two servers, and no log lines of Prefect between our own."""
+    return {
+        **project(home),
+        "PREFECT_API_URL": f"{urls['prefect']}/api",
+        "MLFLOW_TRACKING_URI": urls["mlflow"],
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
+        # Each try waits twice as long as the last: with the default of five a lost server is noticed after minutes.
+        "PREFECT_CLIENT_MAX_RETRIES": os.environ.get("PREFECT_CLIENT_MAX_RETRIES", "2"),
+    }
+
+
+def apply(environment: Mapping[str, str]) -> None:
+    """Make it the environment of this process. Prefect complains when it cannot make its folder in one step."""
+    Path(environment["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
+    os.environ.update(environment)
+
+
+def stage(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a stage's process gets: this Python first on the path, output line by line, progress as lines."""
+    return {
+        **environment,
+        **QUIET,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]),
+        "PYTHONUNBUFFERED": "1",
+        "TIDEMILL_PROGRESS": "lines",
+    }

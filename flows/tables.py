@@ -1,0 +1,67 @@
+"""Tables on the terminal."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.servers import Report
+
+COLOURS = {"healthy": "green", "external": "cyan", "stopped": "dim", "died": "red", "not answering": "red"}
+
+
+def folders(root: Path, home: Path) -> dict[str, str]:
+    """Where everything is kept: what it is, and the path."""
+    return {
+        "project": str(root),
+        "data": str(root / "data"),
+        "state": str(home),
+        "Prefect": str(home / "prefect"),
+        "MLflow": str(home / "mlflow"),
+        "logs": str(home / "logs"),
+        "Data Docs": str(home / "data_docs"),
+    }
+
+
+def plain(report: Report) -> dict[str, Any]:
+    """The report as JSON can hold it."""
+    return {
+        "name": report.name,
+        "state": report.state,
+        "healthy": report.state == "healthy",
+        "url": report.url,
+        "pid": report.pid,
+        "log": str(report.log),
+    }
+
+
+def show_status(reports: Sequence[Report], places: Mapping[str, str]) -> None:
+    """Print the servers, then the folders."""
+    servers = _table("server", "state", "URL", "PID", "log file")
+    for report in reports:
+        state = f"[{COLOURS[report.state]}]{report.state}[/]"
+        servers.add_row(report.title, state, report.url or "", str(report.pid or ""), str(report.log))
+    kept = _table("folder", "path", "")
+    for what, path in places.items():
+        kept.add_row(what, path, "" if Path(path).is_dir() else "[dim]not there yet[/]")
+    console = Console(highlight=False)
+    console.print(servers)
+    console.print(kept)
+
+
+def show_recipes(found: Sequence[Mapping[str, Any]]) -> None:
+    """Print the recipes: name, kind, title, whether dvc.yaml runs it, or what is wrong with it."""
+    table = _table("recipe", "kind", "title", "in dvc.yaml", "fault")
+    for row in found:
+        fault = f"[red]{row['fault']}[/]" if row["fault"] else ""
+        table.add_row(row["name"], row["kind"] or "", row["title"] or "", "yes" if row["listed"] else "no", fault)
+    Console(highlight=False).print(table)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

@@ -1,0 +1,133 @@
+"""The pretrained model that training starts from: three files that hold no code, and a manifest written last."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import pandas as pd
+
+from tasks import storage
+from tasks.collect import archive, hub
+from tasks.collect.manifests import Reading
+from tasks.collect.origins import named, own_path, shown
+from tasks.errors import SourceError
+from tasks.paths import Paths
+from tasks.recipe import BaseModelOrigin, Origin
+
+WEIGHTS = "model.safetensors"
+FILES = (WEIGHTS, "config.json", "tokenizer.json")
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+"""Weights in these run code when they are loaded; they are refused."""
+
+Files = Iterator[tuple[str, IO[bytes]]]
+
+
+def staging(paths: Paths) -> Path:
+    """Where a model is put together before it takes its place."""
+    return paths.data / ".base_model.part"
+
+
+@contextmanager
+def no_staging_left(paths: Paths) -> Iterator[None]:
+    """Remove a staged model that has not taken its place when the block ends."""
+    try:
+        yield
+    finally:
+        shutil.rmtree(staging(paths), ignore_errors=True)
+
+
+def staged(origin: BaseModelOrigin, paths: Paths, fetch: Callable[[Origin], Path]) -> Path:
+    """The staging folder with the model's three files, whole and readable.
+
+    Raises SourceError: a file is missing or damaged, or the weights are pickles.
+    """
+    folder = staging(paths)
+    shutil.rmtree(folder, ignore_errors=True)
+    names = []
+    for name, stream in _files(origin, paths, fetch):
+        names.append(name)
+        if name in FILES:
+            storage.write_with(folder / name, partial(shutil.copyfileobj, stream))
+    if fault := _fault(names) or _damage(folder):
+        raise SourceError(f"{named(origin)}: {fault}")
+    return folder
+
+
+def land_model(folder: Path, paths: Paths, source: Reading, collected_at: pd.Timestamp) -> bool:
+    """Whether the staged model is another one than stands there; then it takes its place, the manifest last."""
+    files = {
+        name: {"sha256": storage.sha256_file(folder / name), "size": (folder / name).stat().st_size} for name in FILES
+    }
+    manifest = paths.base_model / "manifest.json"
+    before = storage.read_json(manifest) if manifest.is_file() else {}
+    same = before.get("files") == files and before["sources"][0]["declaration"] == source.declaration
+    if not same:
+        manifest.unlink(missing_ok=True)
+        paths.base_model.mkdir(parents=True, exist_ok=True)
+        for name in FILES:
+            (folder / name).replace(paths.base_model / name)
+        content = {"files": files, "collected_at": collected_at.isoformat(), "sources": [asdict(source)]}
+        storage.write_json(manifest, content)
+    return not same
+
+
+def _files(origin: BaseModelOrigin, paths: Paths, fetch: Callable[[Origin], Path]) -> Files:
+    """The names and contents of the files that lie side by side in the model's folder."""
+    own = own_path(origin, paths.root) if origin.url.startswith("file:") else None
+    if origin.url.startswith("hf:"):
+        yield from _of_folder(hub.model_folder(origin, paths, FILES))
+    elif own is not None and own.is_dir():
+        if origin.sha256:
+            raise SourceError(f"{own}: is a folder, which has no sha256; leave it out")
+        yield from _of_folder(own)
+    else:
+        depth = (origin.member or "").rpartition("!")[2].count("/")
+        for name, stream in archive.members(fetch(origin), origin.member, shown(origin.url)):
+            if name.count("/") == depth:
+                yield PurePosixPath(name).name, stream
+
+
+def _of_folder(folder: Path) -> Files:
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            with path.open("rb") as file:
+                yield path.name, file
+
+
+def _fault(names: list[str]) -> str | None:
+    """Why these files are no model for us, or None."""
+    missing = [name for name in FILES if name not in names]
+    if WEIGHTS in missing and any(name.endswith(PICKLES) for name in names):
+        return f"holds its weights as pickles only, which can run code when loaded; choose a model with {WEIGHTS}"
+    if WEIGHTS in missing and any(name.endswith(".safetensors") for name in names):
+        return f"has its weights in several files; choose a model with one {WEIGHTS}"
+    return f"lacks {' and '.join(missing)}; a model is a folder with {', '.join(FILES)}" if missing else None
+
+
+def _damage(folder: Path) -> str | None:
+    """Which of the files is damaged and how, or None."""
+    for name in FILES[1:]:
+        try:
+            json.loads((folder / name).read_text(encoding="utf-8"))
+        except ValueError as error:
+            return f"its {name} is no valid JSON ({error})"
+    return None if _weights_are_whole(folder / WEIGHTS) else f"its {WEIGHTS} is damaged or cut short; fetch it again"
+
+
+def _weights_are_whole(path: Path) -> bool:
+    """Whether a safetensors file is as long as its header says (8 bytes of length, JSON, tensors)."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > path.stat().st_size:
+            return False
+        try:
+            header = json.loads(file.read(length))
+            ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return False
+    return path.stat().st_size == 8 + length + max(ends, default=0)

@@ -1,0 +1,1 @@
+"""Small and fast: ONNX export, int8 quantisation, and what they cost and bring."""

@@ -1,0 +1,47 @@
+"""ONNX export of a text classifier."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks import text_model
+
+if TYPE_CHECKING:
+    import torch
+
+OPSET = 17
+"""The newest operator set that the tracing exporter of torch 2.13 knows by heart."""
+
+
+def export(trained: Path, path: Path) -> None:
+    """Write the classifier in folder `trained` as ONNX, fp32.
+
+    Inputs `input_ids` and `attention_mask` (batch x tokens, int64), output `probabilities` (batch x classes).
+    """
+    import torch
+
+    ids, mask = torch.tensor([[2, 3, 4], [2, 3, 0]]), torch.tensor([[1, 1, 1], [1, 1, 0]])
+    batch, tokens = {0: "batch"}, {0: "batch", 1: "tokens"}
+    torch.onnx.export(
+        _with_softmax(text_model.load(trained)),
+        (ids, mask),
+        str(path),
+        input_names=["input_ids", "attention_mask"],
+        output_names=["probabilities"],
+        dynamic_axes={"input_ids": tokens, "attention_mask": tokens, "probabilities": batch},
+        opset_version=OPSET,
+        dynamo=False,
+    )
+
+
+def _with_softmax(model: "torch.nn.Module") -> "torch.nn.Module":
+    import torch
+
+    class Probabilities(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+            return torch.softmax(self.model(input_ids, attention_mask), dim=-1)
+
+    return Probabilities().eval()

@@ -1,0 +1,74 @@
+"""Export the trained model to ONNX, make an int8 one of it, and decide which is served."""
+
+import importlib
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tasks import inference, storage, text_model
+from tasks.compress.quantise import quantise
+from tasks.errors import PromiseError
+from tasks.paths import Paths
+from tasks.progress import progress
+from tasks.recipe import Recipe
+from tasks.statistics import weighted_f1
+
+FP32, INT8 = "model.onnx", "model.int8.onnx"
+
+
+def served(scores: dict[str, float], max_f1_loss: float) -> str:
+    """The file to serve: int8 if there is one and it loses no more weighted F1 than allowed, else fp32."""
+    if INT8 in scores and scores[FP32] - scores[INT8] <= max_f1_loss:
+        return INT8
+    return FP32
+
+
+def card(scores: dict[str, float], sizes: dict[str, int], chosen: str) -> str:
+    """Size and quality before and after, as markdown."""
+    lines = ["| model | size | of fp32 | weighted F1 (validation) | served |", "|---|---:|---:|---:|:--:|"]
+    for file, size in sizes.items():
+        share = f"{size / sizes[FP32]:.1%}"
+        lines.append(f"| {file} | {size / 1e6:.1f} MB | {share} | {scores[file]:.4f} | {'yes' if file == chosen else ''} |")
+    return "\n".join(lines) + "\n"
+
+
+def run(recipe: Recipe, paths: Paths) -> None:
+    """Leave model.onnx, model.int8.onnx (if asked for), tokenizer.json, model.json and card.md."""
+    folder, trained = paths.stage("compress"), paths.stage("train")
+    kind = importlib.import_module(f"tasks.compress.{recipe.kind}")
+    with storage.atomic(folder / FP32) as temporary, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracing exporter's own deprecation and its notes on shapes
+        kind.export(trained, temporary)
+    if recipe.compress.int8:
+        with storage.atomic(folder / INT8) as temporary:
+            quantise(folder / FP32, temporary)
+    storage.write_bytes(folder / text_model.TOKENIZER, (trained / text_model.TOKENIZER).read_bytes())
+    description = {"classes": list(recipe.labels.classes), "kind": recipe.kind, "max_tokens": recipe.train.max_tokens}
+    storage.write_json(folder / inference.DESCRIPTION, description)
+    files = [FP32, INT8] if recipe.compress.int8 else [FP32]
+    scores = _scores(recipe, paths, files)
+    sizes = {file: (folder / file).stat().st_size for file in files}
+    chosen = served(scores, recipe.compress.max_f1_loss)
+    if recipe.compress.int8 and chosen == FP32:
+        print(f"int8 loses {scores[FP32] - scores[INT8]:.4f} of weighted F1, more than allowed: fp32 is served", flush=True)
+    figures: dict[str, Any] = {"served": chosen, "sizes": sizes, "weighted_f1": scores}
+    storage.write_json(folder / inference.DESCRIPTION, {**description, **figures})
+    storage.write_text(folder / "card.md", card(scores, sizes, chosen))
+
+
+def _scores(recipe: Recipe, paths: Paths, files: list[str]) -> dict[str, float]:
+    """Weighted F1 of each file on the validation records, six digits."""
+    records = storage.read_table(paths.stage("split") / "validation.parquet", columns=["text", "label"])
+    if records.empty:
+        raise PromiseError(f"{paths.stage('split') / 'validation.parquet'}: has no rows; raise split.validation")
+    return {file: _score(recipe, paths, file, records) for file in files}
+
+
+def _score(recipe: Recipe, paths: Paths, file: str, records: pd.DataFrame) -> float:
+    model = inference.load(paths.stage("compress"), file, recipe.threads)
+    with progress(f"checking {file}", len(records)) as report:
+        predicted = model.probabilities(records["text"].tolist(), report).argmax(1)
+    truth = pd.Index(recipe.labels.classes).get_indexer(records["label"])
+    return round(float(weighted_f1(np.asarray(truth), predicted, len(model.classes))), 6)

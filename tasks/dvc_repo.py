@@ -1,0 +1,147 @@
+"""The one module that touches DVC: what is stale, how a stage is run again, what is tracked and pushed."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tasks.errors import BusyError, TidemillError
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+    from dvc.stage import Stage
+
+Outcome = Literal["ran", "cached", "restored"]
+
+
+@dataclass(frozen=True)
+class StageState:
+    """One stage of the graph, and why it has to run again (no reasons: it is up to date)."""
+
+    address: str
+    stage: str
+    reasons: tuple[str, ...]
+
+    @property
+    def stale(self) -> bool:
+        return bool(self.reasons)
+
+
+def plan(root: Path, recipe: str) -> list[StageState]:
+    """The recipe's stages in DVC's own order, each with the reasons why it is stale.
+
+    The fingerprints have to be fresh. A stage behind a stale one may turn out stale too.
+    Raises TidemillError when dvc.yaml or the project cannot be read.
+    """
+    with _repository(root) as repo, repo.lock:
+        stages = [stage for stage in _in_order(repo, recipe) if stage.addressing.endswith(f"@{recipe}")]
+        if not stages:
+            raise TidemillError(f"dvc.yaml runs no recipe {recipe!r}; add it to the list in recipes/all.yaml")
+        return [_state(stage) for stage in stages]
+
+
+def _in_order(repo: "Repo", recipe: str) -> "list[Stage]":
+    from dvc.repo.reproduce import get_active_graph, plan_repro
+
+    graph = get_active_graph(repo.index.graph)
+    targets = [stage for stage in graph if stage.addressing.endswith(f"@{recipe}")]
+    order: list[Stage] = plan_repro(graph, sorted(targets, key=lambda stage: str(stage.addressing)))
+    return order
+
+
+def _state(stage: "Stage") -> StageState:
+    entries: list[Any] = [entry for found in stage.status().values() for entry in found]
+    reasons = [reason for entry in entries for reason in _reasons(entry)]
+    return StageState(stage.addressing, stage.addressing.partition("@")[0], tuple(sorted(reasons)))
+
+
+def _reasons(entry: Any) -> Iterator[str]:
+    """DVC's status entries as sentences without a verb: 'modified data/feedback/raw'."""
+    if entry == "always changed":
+        return
+    if isinstance(entry, str):
+        yield entry
+        return
+    for files in entry.values():
+        yield from (f"{change} {file}" for file, change in files.items())
+
+
+def repro_command(address: str, *, force: bool = False) -> list[str]:
+    """The command that runs one stage if DVC finds it stale (`force`: in any case, without its run cache)."""
+    forced = ["--force", "--no-run-cache"] if force else []
+    return [sys.executable, "-m", "dvc", "repro", "--single-item", *forced, address]
+
+
+def outcome(lines: Iterable[str]) -> Outcome:
+    """What DVC did with a stage, read from the output of its repro command."""
+    text = "\n".join(lines)
+    if "is cached - skipping run, checking out outputs" in text:
+        return "restored"
+    if "didn't change, skipping" in text:
+        return "cached"
+    return "ran"
+
+
+def track(root: Path, folders: Sequence[Path], remote: str) -> None:
+    """Put the folders under DVC where they changed, and push them to the remote.
+
+    Raises TidemillError when the remote is unknown or cannot be written; the local copy is tracked then already.
+    """
+    present = [folder for folder in folders if folder.is_dir() and any(folder.iterdir())]
+    with _repository(root) as repo:
+        changed = [folder for folder in present if _changed(repo, folder)]
+        if changed:
+            repo.add([str(folder) for folder in changed], no_commit=False)
+        pointers = [os.path.relpath(folder.with_name(f"{folder.name}.dvc"), root) for folder in present]
+        if pointers:
+            repo.push(pointers, remote=remote)
+
+
+def _changed(repo: "Repo", folder: Path) -> bool:
+    pointer = folder.with_name(f"{folder.name}.dvc")
+    return not pointer.is_file() or bool(repo.status([str(pointer)]))
+
+
+@contextlib.contextmanager
+def _repository(root: Path) -> "Iterator[Repo]":
+    """The project's DVC repository, its exceptions turned into ours."""
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+    from dvc.repo import Repo
+
+    here = Path.cwd()
+    try:
+        os.chdir(root)
+        with Repo(str(root)) as repo:
+            yield repo
+    except LockError as error:
+        raise BusyError(f"{root}: another DVC command is running here; wait for it, then run this again") from error
+    except DvcException as error:
+        raise TidemillError(f"dvc: {_one_line(error)}") from error
+    finally:
+        os.chdir(here)
+
+
+def _one_line(error: BaseException) -> str:
+    """The error and its cause without line breaks."""
+    parts = [str(error), *([str(error.__cause__)] if error.__cause__ else [])]
+    return " ".join(" ".join(parts).split())
+
+
+def recorded(root: Path, recipe: str) -> dict[str, Any]:
+    """What DVC last recorded of the recipe, without loading DVC: stages with the hashes of all they read and wrote
+    (dvc.lock), and the hashes of the tracked folders (data/<recipe>/*.dvc). Raises TidemillError.
+    """
+    import yaml
+
+    lock, suffix = root / "dvc.lock", f"@{recipe}"
+    if not lock.is_file():
+        raise TidemillError(f"{lock}: is missing; nothing has run yet: tidemill run {recipe}")
+    entries = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
+    stages = {name.removesuffix(suffix): entry for name, entry in entries.items() if name.endswith(suffix)}
+    pointers = sorted((root / "data" / recipe).glob("*.dvc"))
+    tracked = {file.stem: yaml.safe_load(file.read_text(encoding="utf-8"))["outs"][0]["md5"] for file in pointers}
+    return {"stages": stages, "tracked": tracked}

@@ -1,0 +1,142 @@
+"""The functions that a function reaches, found in the source without running it.
+
+A stage is stale when something it can call has changed, and only then: the unit is one top-level definition, and
+comments, docstrings and layout do not count.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+SILENT = frozenset({"tasks.recipe", "tasks.errors", "tasks.progress"})
+"""Modules that only check, complain or tell: no output byte depends on them (recipe *values* are recorded)."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """A parsed source file: its top-level definitions and what each imported name means."""
+
+    definitions: dict[str, list[ast.stmt]]
+    imports: dict[str, tuple[str, str | None]]
+
+
+@dataclass
+class Reach:
+    """What was found so far: definitions by qualified name with their hash, and outside packages."""
+
+    definitions: dict[str, str] = field(default_factory=dict)
+    packages: set[str] = field(default_factory=set)
+
+
+def reach(root: Path, starts: list[tuple[str, str]]) -> Reach:
+    """Everything below `root`/tasks that the (module, name) pairs can call, and the packages it imports."""
+    found = Reach()
+    waiting = list(starts)
+    while waiting:
+        module_name, name = waiting.pop()
+        qualified = f"{module_name}.{name}"
+        if qualified in found.definitions or module_name in SILENT:
+            continue
+        module = parsed(root, module_name)
+        nodes = module.definitions.get(name, []) if module else []
+        if module is None or not nodes:
+            continue
+        found.definitions[qualified] = _hash(nodes)
+        for target, attribute in _references(root, module_name, module, nodes):
+            if target.split(".")[0] != "tasks":
+                found.packages.add(target.split(".")[0])
+            elif attribute is not None:
+                waiting.append((target, attribute))
+    return found
+
+
+def public_functions(root: Path, module_name: str) -> list[tuple[str, str]]:
+    """The (module, name) pairs of a module's functions without a leading underscore; none if there is no module."""
+    module = parsed(root, module_name)
+    if module is None:
+        return []
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    public = [n for n, nodes in module.definitions.items() if not n.startswith("_") and isinstance(nodes[0], functions)]
+    return [(module_name, name) for name in public]
+
+
+@cache
+def parsed(root: Path, module_name: str) -> Module | None:
+    """The module's definitions and imports, or None if there is no such source file."""
+    path = root.joinpath(*module_name.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    if not file.is_file():
+        return None
+    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    definitions: dict[str, list[ast.stmt]] = {}
+    for statement in tree.body:
+        for name in _defined(statement):
+            definitions.setdefault(name, []).append(statement)
+    imports = dict(_imported(tree))
+    return Module(definitions, imports)
+
+
+def _defined(statement: ast.stmt) -> Iterator[str]:
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield statement.name
+    elif isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        yield from (node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name))
+    elif isinstance(statement, ast.TypeAlias) if hasattr(ast, "TypeAlias") else False:
+        yield statement.name.id
+
+
+def _imported(tree: ast.AST) -> Iterator[tuple[str, tuple[str, str | None]]]:
+    """Each name that an import at any depth binds: (module, name in it or None for the module itself)."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                bound = alias.asname or alias.name.split(".")[0]
+                yield bound, (alias.name if alias.asname else alias.name.split(".")[0], None)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                yield alias.asname or alias.name, (node.module, alias.name)
+
+
+def _references(
+    root: Path, module_name: str, module: Module, nodes: list[ast.stmt]
+) -> Iterator[tuple[str, str | None]]:
+    """The (module, name) pairs that the definition's own statements mention."""
+    for node in (inner for statement in nodes for inner in ast.walk(statement)):
+        if isinstance(node, ast.Name):
+            yield from _resolved(root, module_name, module, node.id, None)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield from _resolved(root, module_name, module, node.value.id, node.attr)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (target for _, target in _imported(node))
+
+
+def _resolved(
+    root: Path, module_name: str, module: Module, name: str, attribute: str | None
+) -> Iterator[tuple[str, str | None]]:
+    if name in module.definitions:
+        yield module_name, name
+    elif name in module.imports:
+        target, inner = module.imports[name]
+        submodule = f"{target}.{inner}" if inner else target
+        if target.startswith("tasks") and parsed(root, submodule) is not None:
+            yield submodule, attribute
+        else:
+            yield target, inner
+
+
+def _hash(nodes: list[ast.stmt]) -> str:
+    """sha256 of the definition's source as Python itself would print it, docstrings taken out."""
+    text = "\n".join(ast.unparse(_without_docstrings(node)) for node in nodes)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _without_docstrings(node: ast.stmt) -> ast.stmt:
+    clean = ast.parse(ast.unparse(node)).body[0]
+    for inner in ast.walk(clean):
+        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(inner):
+            inner.body = inner.body[1:] or [ast.Pass()]
+    return clean

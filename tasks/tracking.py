@@ -1,0 +1,222 @@
+"""The one module that touches MLflow: live metrics, registered versions and their aliases."""
+
+import contextlib
+import json
+import os
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import ServerError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+Log = Callable[[int, dict[str, float]], None]
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+LINEAGE_TAG, RELEASED_TAG = "lineage", "released"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered model version: its number, MLflow run, aliases and tags."""
+
+    number: int
+    run_id: str
+    aliases: tuple[str, ...]
+    tags: Mapping[str, str]
+
+
+def uri() -> str | None:
+    """Where MLflow is (MLFLOW_TRACKING_URI), or None when nobody asked for it."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or None
+
+
+@contextlib.contextmanager
+def training_run(recipe: str) -> Iterator[Log]:
+    """A function that logs figures of a step to a fresh MLflow run; to nowhere when there is no MLflow.
+
+    A server that goes away in the middle costs the later points of the curves, never the training.
+    """
+    if uri() is None:
+        yield lambda step, figures: None
+        return
+    try:
+        client = _client()
+        run_id = client.create_run(_experiment(client, recipe), run_name="train", tags={"step": "train"}).info.run_id
+    except ServerError as error:
+        print(f"no live metrics: {error}", flush=True)
+        yield lambda step, figures: None
+        return
+    status = "FAILED"
+    try:
+        yield lambda step, figures: _log(client, run_id, step, figures)
+        status = "FINISHED"
+    finally:
+        with contextlib.suppress(ServerError), _reachable():
+            client.set_terminated(run_id, status)
+
+
+def _log(client: "MlflowClient", run_id: str, step: int, figures: Mapping[str, float]) -> None:
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    with contextlib.suppress(ServerError), _reachable():
+        client.log_batch(run_id, metrics=[Metric(name, value, now, step) for name, value in figures.items()])
+
+
+def released_version(model: str, lineage: str) -> int | None:
+    """The version of `model` with this lineage whose release was finished, or None.
+
+    One small request: MLflow itself is not imported. Raises ServerError when the server does not answer.
+    """
+    where = uri()
+    if where is None or not where.startswith("http"):
+        found = [v.number for v in versions(model) if v.tags.get(LINEAGE_TAG) == lineage and RELEASED_TAG in v.tags]
+        return min(found, default=None)
+    finished = f"tags.{LINEAGE_TAG} = '{lineage}' AND tags.{RELEASED_TAG} = 'true'"
+    query = urllib.parse.urlencode({"filter": f"name = '{model}' AND {finished}"})
+    try:
+        with urllib.request.urlopen(f"{where}/api/2.0/mlflow/model-versions/search?{query}", timeout=30) as answer:
+            numbers = [int(version["version"]) for version in json.load(answer).get("model_versions", [])]
+    except (urllib.error.URLError, TimeoutError, ValueError) as error:
+        raise ServerError(f"{where}: MLflow does not answer ({error}); start it with: tidemill up") from error
+    return min(numbers, default=None)
+
+
+def versions(model: str) -> list[Version]:
+    """All versions of `model`, oldest first; none if it was never registered. Raises ServerError."""
+    client = _client()
+    with _reachable():
+        found = client.search_model_versions(f"name = '{model}'")
+        if not found:
+            return []
+        # The search leaves the aliases of a version empty; the model knows them.
+        aliases = client.get_registered_model(model).aliases
+    numbered = sorted((int(v.version), v) for v in found)
+    return [
+        Version(number, v.run_id, tuple(sorted(a for a, at in aliases.items() if int(at) == number)), dict(v.tags))
+        for number, v in numbered
+    ]
+
+
+def champion(model: str) -> Version | None:
+    """The version with the alias `champion`, or None."""
+    return next((version for version in versions(model) if CHAMPION in version.aliases), None)
+
+
+@dataclass(frozen=True)
+class Release:
+    """What is registered: files to keep, figures to compare, and what the version is tagged with."""
+
+    model: str
+    title: str
+    description: str
+    files: Path
+    parameters: Mapping[str, str]
+    figures: Mapping[str, float]
+    tags: Mapping[str, str]
+
+
+def register(release: Release) -> Version:
+    """A new version with everything in the folder `release.files` as its artifacts. Raises ServerError.
+
+    The version is made last: a run that was cut off before leaves no version, and the next try makes its own run.
+    """
+    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.exceptions import MlflowException
+
+    client = _client()
+    with _reachable():
+        tags = {**release.tags, "step": "release"}
+        run = client.create_run(_experiment(client, release.model), run_name="release", tags=tags)
+        run_id, now = run.info.run_id, int(time.time() * 1000)
+        metrics = [Metric(name, value, now, 0) for name, value in release.figures.items()]
+        params = [Param(name, value) for name, value in release.parameters.items()]
+        client.log_batch(run_id, metrics=metrics, params=params, tags=[RunTag("title", release.title)])
+        client.log_artifacts(run_id, str(release.files), "model")
+        with contextlib.suppress(MlflowException):
+            client.create_registered_model(release.model, description=release.title)
+        version = client.create_model_version(
+            release.model,
+            source=f"runs:/{run_id}/model",
+            run_id=run_id,
+            tags=dict(release.tags),
+            description=release.description,
+        )
+        client.set_terminated(run_id)
+    return Version(int(version.version), run_id, (), dict(release.tags))
+
+
+def set_alias(model: str, alias: str, number: int) -> None:
+    """Let `alias` point to version `number`. Raises ServerError."""
+    client = _client()
+    with _reachable():
+        client.set_registered_model_alias(model, alias, str(number))
+
+
+def tag_version(model: str, number: int, tags: Mapping[str, str]) -> None:
+    """Add tags to a version. Raises ServerError."""
+    client = _client()
+    with _reachable():
+        for name, value in tags.items():
+            client.set_model_version_tag(model, str(number), name, value)
+
+
+def download(version: Version, file: str, folder: Path) -> Path:
+    """The version's artifact `file` (a path below `model/`), fetched into `folder`. Raises ServerError."""
+    client = _client()
+    folder.mkdir(parents=True, exist_ok=True)
+    with _reachable():
+        return Path(client.download_artifacts(version.run_id, f"model/{file}", str(folder)))
+
+
+def run_url(run_id: str, model: str) -> str | None:
+    """The address of a run's artifacts in MLflow's pages, or None without a server."""
+    where = uri()
+    if where is None or not where.startswith("http"):
+        return None
+    client = _client()
+    with _reachable():
+        return f"{where}/#/experiments/{_experiment(client, model)}/runs/{run_id}/artifacts"
+
+
+def _client() -> "MlflowClient":
+    import mlflow
+
+    return mlflow.MlflowClient(tracking_uri=uri())
+
+
+def _experiment(client: "MlflowClient", name: str) -> str:
+    """The id of the experiment `name`, made if need be."""
+    from mlflow.exceptions import MlflowException
+
+    with _reachable():
+        found = client.get_experiment_by_name(name)
+        if found:
+            return str(found.experiment_id)
+        try:
+            return str(client.create_experiment(name))
+        except MlflowException:
+            again = client.get_experiment_by_name(name)
+            if again is None:
+                raise
+            return str(again.experiment_id)
+
+
+@contextlib.contextmanager
+def _reachable() -> Iterator[None]:
+    """MLflow's exceptions as one of ours."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ServerError(f"MLflow at {uri()} failed: {reason}; look at: tidemill status") from error

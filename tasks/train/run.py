@@ -1,0 +1,76 @@
+"""Fine-tune the recipe's model on train.parquet, watched on validation.parquet."""
+
+import hashlib
+import importlib
+from typing import Any
+
+from tasks import storage, tracking
+from tasks.errors import PromiseError
+from tasks.paths import Paths
+from tasks.recipe import Recipe
+from tasks.train.hardware import Hardware, chosen, make_deterministic
+from tasks.train.loop import Plan, Training
+
+
+def plan(recipe: Recipe, hardware: Hardware) -> Plan:
+    """The recipe's knobs as the loop wants them."""
+    knobs = recipe.train
+    return Plan(
+        epochs=knobs.epochs,
+        batch_size=knobs.batch_size,
+        learning_rate=knobs.learning_rate,
+        warmup=knobs.warmup,
+        weight_decay=knobs.weight_decay,
+        patience=knobs.patience,
+        validations_per_epoch=knobs.validations_per_epoch,
+        seed=recipe.seed,
+        checkpoint_minutes=recipe.budget.checkpoint_minutes,
+        hardware=hardware,
+    )
+
+
+def inputs_key(paths: Paths, hardware: Hardware) -> str:
+    """sha256 over everything the weights follow from: a checkpoint of other inputs is never continued."""
+    files = [
+        paths.fingerprints / "train.json",
+        paths.stage("split") / "train.parquet",
+        paths.stage("split") / "validation.parquet",
+        paths.base_model / "model.safetensors",
+    ]
+    parts = [*(storage.sha256_file(file) for file in files), repr(hardware)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def card(recipe: Recipe, hardware: Hardware, result: dict[str, Any], rows: dict[str, int]) -> str:
+    """What a person wants to know of a training run, as markdown."""
+    lines = [
+        f"Trained on {rows['train']:,} records, watched on {rows['validation']:,}, "
+        f"{'in bf16' if hardware.bf16 else 'in fp32'} on the {hardware.device.upper()}; "
+        f"best validation loss {result['best_loss']:.4f} after {result['steps']:,} steps of {recipe.train.batch_size}.",
+        "",
+        "| step | training loss | validation loss |",
+        "|---:|---:|---:|",
+        *(f"| {h['step']:,} | {h['train_loss']:.4f} | {h['validation_loss']:.4f} |" for h in result["history"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def run(recipe: Recipe, paths: Paths) -> None:
+    """Train, then leave weights, configuration, tokenizer, history and card."""
+    hardware = chosen(recipe.train.precision)
+    print(f"training on: {hardware.name}, {recipe.threads} threads, {'bf16' if hardware.bf16 else 'fp32'}", flush=True)
+    make_deterministic(recipe.seed, recipe.threads)
+    kind = importlib.import_module(f"tasks.train.{recipe.kind}")
+    tables = {part: storage.read_table(paths.stage("split") / f"{part}.parquet") for part in ("train", "validation")}
+    if tables["train"].empty:
+        raise PromiseError(f"{paths.stage('split') / 'train.parquet'}: has no rows; the labels reach no record")
+    sets = {part: kind.examples(table, recipe, paths.base_model) for part, table in tables.items()}
+    training = Training(kind.model(recipe, paths.base_model), plan(recipe, hardware), len(tables["train"]))
+    file = paths.checkpoints / "train.safetensors"
+    with tracking.training_run(recipe.name) as log:
+        result = training.train(sets["train"], sets["validation"], file, inputs_key(paths, hardware), log)
+    folder = paths.stage("train")
+    kind.save(training.model, recipe, paths.base_model, folder)
+    storage.write_json(folder / "history.json", result)
+    storage.write_text(folder / "card.md", card(recipe, hardware, result, {k: len(t) for k, t in tables.items()}))
+    file.unlink(missing_ok=True)
