@@ -35,4 +35,23 @@ lock: ## choose the versions anew and write requirements.lock
 	  --no-annotate --no-emit-find-links $(addprefix --no-emit-package ,$(CUDA)) -o requirements.lock
 	sed -i '/^torch==/a \    --hash=sha256:$(TORCH_CPU_SHA256) \\' requirements.lock
 
-.PHONY: help setup lock
+run: setup ## set up, then take the default recipe from its sources to a released model
+	$(BIN)/tidemill run $(or $(RECIPE),feedback)
+
+test: setup ## set up, then run the tests (the slow ones are left to check)
+	$(BIN)/python -m pytest -m "not slow"
+
+format: setup ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: setup ## format, lint, types and import contracts, without changing a file
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint ## all that CI does
+	$(BIN)/python -m pytest
+
+.PHONY: help setup lock run test format lint check

@@ -32,7 +32,7 @@ QUIET = {
 def main(arguments: list[str]) -> int:
     """The exit code: 0 when the step is done, 1 with one line on a fault that the user can mend, 2 for wrong words."""
     steps = [*BESIDE, *STAGES]
-    if len(arguments) != 2 or arguments[0] not in steps:
+    if len(arguments) != len(("STEP", "RECIPE")) or arguments[0] not in steps:
         print(f"usage: python -m tasks STEP RECIPE, where STEP is one of: {', '.join(steps)}", file=sys.stderr)
         return 2
     step, name = arguments

@@ -27,6 +27,7 @@ class StageState:
 
     @property
     def stale(self) -> bool:
+        """Whether it has to run again."""
         return bool(self.reasons)
 
 

@@ -19,6 +19,7 @@ class Paths:
 
     @property
     def data(self) -> Path:
+        """All data of the recipe."""
         return self.root / "data" / self.recipe
 
     @property
@@ -43,10 +44,12 @@ class Paths:
 
     @property
     def expectations(self) -> Path:
+        """The suites of all recipes."""
         return self.root / "expectations"
 
     @property
     def home(self) -> Path:
+        """All state that is not data."""
         return home(self.root)
 
     @property

@@ -13,7 +13,10 @@ MARK = "::progress "
 
 
 class Report(Protocol):
-    def __call__(self, done: float, note: str = "") -> None: ...
+    """To be called with how much is done by now."""
+
+    def __call__(self, done: float, note: str = "") -> None:
+        """Tell it, with a short note such as the present loss."""
 
 
 @contextlib.contextmanager
@@ -25,7 +28,11 @@ def progress(what: str, total: float) -> Iterator[Report]:
         with _bar(what, total) as report:
             yield report
     else:
-        yield lambda done, note="": None
+        yield _silent
+
+
+def _silent(done: float, note: str = "") -> None:
+    """Say nothing: nobody watches."""
 
 
 def _line_reporter(what: str, total: float, every_s: float = 1.0) -> Report:

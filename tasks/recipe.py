@@ -15,6 +15,9 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Action = Literal["keep", "flag", "mask"]
 
+MOST_HELD_OUT = 0.9
+"""The largest share of the records that may be kept from training."""
+
 
 class Strict(BaseModel):
     """Unknown keys are errors, and a value never changes after it was read."""
@@ -110,7 +113,9 @@ class Labels(Strict):
         if len(set(self.classes)) != len(self.classes):
             raise ValueError(f"classes {list(self.classes)} are not distinct")
         if self.ratings and len(self.ratings.cuts) != len(self.classes) - 1:
-            raise ValueError(f"{len(self.classes)} classes need {len(self.classes) - 1} cuts, not {len(self.ratings.cuts)}")
+            raise ValueError(
+                f"{len(self.classes)} classes need {len(self.classes) - 1} cuts, not {len(self.ratings.cuts)}"
+            )
         if self.consensus == "mean" and self.ratings is None:
             raise ValueError("consensus: mean needs ratings; use majority for class names")
         return self
@@ -156,7 +161,7 @@ class Split(Strict):
 
     @model_validator(mode="after")
     def _leaves_something(self) -> "Split":
-        if self.validation + self.test >= 0.95:
+        if self.validation + self.test > MOST_HELD_OUT:
             raise ValueError(f"validation {self.validation} and test {self.test} leave nothing to train on")
         return self
 
@@ -185,7 +190,9 @@ class Compress(Strict):
     """How the model becomes small and fast."""
 
     int8: bool = True
-    max_f1_loss: Share = Field(0.01, description="int8 may lose so much weighted F1 on validation rows, or it is refused")
+    max_f1_loss: Share = Field(
+        0.01, description="int8 may lose so much weighted F1 on validation rows, or it is refused"
+    )
 
 
 class Evaluate(Strict):
@@ -256,7 +263,7 @@ class Recipe(Strict):
 def load(path: Path) -> Recipe:
     """The recipe in a YAML file. Raises RecipeError that lists every fault with its key."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
     except FileNotFoundError as error:
         known = sorted(file.stem for file in path.parent.glob("*.yaml") if file.stem != "all")
         raise RecipeError(f"{path}: there is no such recipe; known are: {', '.join(known) or 'none'}") from error
@@ -277,7 +284,7 @@ class _StrictLoader(yaml.SafeLoader):
     """YAML keeps the last of two equal keys without a word; here that is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         twice = sorted({str(key) for key in keys if keys.count(key) > 1})
         if twice:
             raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} stands twice", node.start_mark)

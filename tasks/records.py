@@ -20,7 +20,7 @@ TIME_COLUMNS = ("happened_at", "collected_at", "labelled_at")
 def normalised(text: str) -> str:
     """The text in Unicode NFC, control characters dropped, runs of white space made one blank, ends stripped."""
     composed = unicodedata.normalize("NFC", text)
-    visible = (c if c.isspace() or unicodedata.category(c) not in ("Cc", "Cs", "Cn") else "" for c in composed)
+    visible = (c if c.isspace() or unicodedata.category(c) not in ("Cc", "Cs") else "" for c in composed)
     return " ".join("".join(visible).split())
 
 

@@ -112,7 +112,7 @@ def interval(
     return bootstrap(rows, STATISTICS[metric], resampling, truth if stratified else None)
 
 
-def paired_difference(
+def paired_difference(  # noqa: PLR0913, PLR0917 (three answers and how to compare them)
     truth: IntArray,
     first: IntArray,
     second: IntArray,

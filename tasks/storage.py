@@ -7,11 +7,12 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
-
-import pandas as pd
+from typing import IO, TYPE_CHECKING, Any
 
 from tasks.errors import TidemillError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextlib.contextmanager
@@ -47,11 +48,13 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
+    """The bytes, whole or not at all."""
     with atomic(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:
+    """The text in UTF-8, whole or not at all."""
     write_bytes(path, content.encode())
 
 
@@ -70,21 +73,22 @@ def read_json(path: Path) -> Any:
         raise TidemillError(f"{path}: is no valid JSON ({error})") from error
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
+def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Parquet (zstd) without an index: equal tables are equal bytes."""
     with atomic(path) as temporary:
         table.to_parquet(temporary, index=False, compression="zstd")
 
 
-def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+def read_table(path: Path, columns: list[str] | None = None) -> "pd.DataFrame":
     """Raises TidemillError when the file is missing, cut short, or lacks one of `columns`."""
-    import pyarrow
+    import pandas as pd
+    import pyarrow as pa
 
     try:
         return pd.read_parquet(path, columns=columns)
     except FileNotFoundError as error:
         raise TidemillError(f"{path}: is missing; run the step that makes it first") from error
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowKeyError, KeyError, OSError) as error:
+    except (pa.ArrowInvalid, pa.ArrowKeyError, KeyError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise TidemillError(f"{path}: is no readable Parquet table ({reason})") from error
 

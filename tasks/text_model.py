@@ -29,7 +29,7 @@ def classifier(config: Mapping[str, Any], n_classes: int) -> "torch.nn.Module":
         def __init__(self) -> None:
             super().__init__()
             described = AutoConfig.for_model(**{"attn_implementation": "eager", **config})
-            self.encoder = AutoModel.from_config(described)
+            self.encoder = AutoModel.from_config(described)  # type: ignore[no-untyped-call]
             if hasattr(self.encoder, "pooler"):
                 self.encoder.pooler = None
             width = self.encoder.config.hidden_size
@@ -56,10 +56,12 @@ def from_base(folder: Path, n_classes: int) -> "torch.nn.Module":
     weights = load_file(folder / WEIGHTS)
     prefix = f"{config['model_type']}."
     named = {name.removeprefix(prefix): weight for name, weight in weights.items() if "pooler" not in name}
-    missing, _ = model.encoder.load_state_dict(named, strict=False)  # type: ignore[operator,union-attr]
+    missing, _ = model.encoder.load_state_dict(named, strict=False)  # type: ignore[union-attr]
     missing = [name for name in missing if "position_ids" not in name]
     if missing:
-        raise TidemillError(f"{folder / WEIGHTS}: lacks {len(missing)} tensors of {config['model_type']}, {missing[0]} first")
+        raise TidemillError(
+            f"{folder / WEIGHTS}: lacks {len(missing)} tensors of {config['model_type']}, {missing[0]} first"
+        )
     return model
 
 

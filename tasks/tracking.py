@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.errors import ServerError
 
@@ -45,14 +45,14 @@ def training_run(recipe: str) -> Iterator[Log]:
     A server that goes away in the middle costs the later points of the curves, never the training.
     """
     if uri() is None:
-        yield lambda step, figures: None
+        yield _nowhere
         return
     try:
         client = _client()
         run_id = client.create_run(_experiment(client, recipe), run_name="train", tags={"step": "train"}).info.run_id
     except ServerError as error:
         print(f"no live metrics: {error}", flush=True)
-        yield lambda step, figures: None
+        yield _nowhere
         return
     status = "FAILED"
     try:
@@ -61,6 +61,10 @@ def training_run(recipe: str) -> Iterator[Log]:
     finally:
         with contextlib.suppress(ServerError), _reachable():
             client.set_terminated(run_id, status)
+
+
+def _nowhere(step: int, figures: Mapping[str, float]) -> None:
+    """Log nothing: there is no MLflow."""
 
 
 def _log(client: "MlflowClient", run_id: str, step: int, figures: Mapping[str, float]) -> None:
@@ -83,7 +87,7 @@ def released_version(model: str, lineage: str) -> int | None:
     finished = f"tags.{LINEAGE_TAG} = '{lineage}' AND tags.{RELEASED_TAG} = 'true'"
     query = urllib.parse.urlencode({"filter": f"name = '{model}' AND {finished}"})
     try:
-        with urllib.request.urlopen(f"{where}/api/2.0/mlflow/model-versions/search?{query}", timeout=30) as answer:
+        with urllib.request.urlopen(f"{where}/api/2.0/mlflow/model-versions/search?{query}", timeout=30) as answer:  # noqa: S310
             numbers = [int(version["version"]) for version in json.load(answer).get("model_versions", [])]
     except (urllib.error.URLError, TimeoutError, ValueError) as error:
         raise ServerError(f"{where}: MLflow does not answer ({error}); start it with: tidemill up") from error
@@ -101,7 +105,7 @@ def versions(model: str) -> list[Version]:
         aliases = client.get_registered_model(model).aliases
     numbered = sorted((int(v.version), v) for v in found)
     return [
-        Version(number, v.run_id, tuple(sorted(a for a, at in aliases.items() if int(at) == number)), dict(v.tags))
+        Version(number, str(v.run_id), tuple(sorted(a for a, at in aliases.items() if int(at) == number)), dict(v.tags))
         for number, v in numbered
     ]
 
@@ -174,7 +178,7 @@ def download(version: Version, file: str, folder: Path) -> Path:
     client = _client()
     folder.mkdir(parents=True, exist_ok=True)
     with _reachable():
-        return Path(client.download_artifacts(version.run_id, f"model/{file}", str(folder)))
+        return Path(client.download_artifacts(version.run_id, f"model/{file}", str(folder))).resolve()
 
 
 def run_url(run_id: str, model: str) -> str | None:

@@ -6,7 +6,6 @@ A measurement belongs to a model file and a machine. It is no stage output: nobo
 import platform
 import statistics
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,8 @@ def timings(models: dict[str, inference.Model], texts: list[str]) -> dict[str, d
     with progress("measuring latency", ROUNDS * len(models)) as report:
         for round_number in range(ROUNDS + 1):
             for file, model in models.items():
-                single = _milliseconds(lambda model=model: [model.probabilities([text]) for text in texts[::4]])
-                batched = _milliseconds(lambda model=model: model.probabilities(texts))
+                single = _milliseconds(model, [[text] for text in texts[::4]])
+                batched = _milliseconds(model, [texts])
                 if round_number:  # the first round warms up
                     found[file]["single_ms"].append(single / len(texts[::4]))
                     found[file]["batched_ms"].append(batched / len(texts))
@@ -43,9 +42,10 @@ def timings(models: dict[str, inference.Model], texts: list[str]) -> dict[str, d
     return found
 
 
-def _milliseconds(work: Callable[[], object]) -> float:
+def _milliseconds(model: inference.Model, requests: list[list[str]]) -> float:
     start = time.perf_counter()
-    work()
+    for texts in requests:
+        model.probabilities(texts)
     return 1000 * (time.perf_counter() - start)
 
 

@@ -30,7 +30,9 @@ def card(scores: dict[str, float], sizes: dict[str, int], chosen: str) -> str:
     lines = ["| model | size | of fp32 | weighted F1 (validation) | served |", "|---|---:|---:|---:|:--:|"]
     for file, size in sizes.items():
         share = f"{size / sizes[FP32]:.1%}"
-        lines.append(f"| {file} | {size / 1e6:.1f} MB | {share} | {scores[file]:.4f} | {'yes' if file == chosen else ''} |")
+        lines.append(
+            f"| {file} | {size / 1e6:.1f} MB | {share} | {scores[file]:.4f} | {'yes' if file == chosen else ''} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -52,7 +54,10 @@ def run(recipe: Recipe, paths: Paths) -> None:
     sizes = {file: (folder / file).stat().st_size for file in files}
     chosen = served(scores, recipe.compress.max_f1_loss)
     if recipe.compress.int8 and chosen == FP32:
-        print(f"int8 loses {scores[FP32] - scores[INT8]:.4f} of weighted F1, more than allowed: fp32 is served", flush=True)
+        print(
+            f"int8 loses {scores[FP32] - scores[INT8]:.4f} of weighted F1, more than allowed: fp32 is served",
+            flush=True,
+        )
     figures: dict[str, Any] = {"served": chosen, "sizes": sizes, "weighted_f1": scores}
     storage.write_json(folder / inference.DESCRIPTION, {**description, **figures})
     storage.write_text(folder / "card.md", card(scores, sizes, chosen))
@@ -70,5 +75,5 @@ def _score(recipe: Recipe, paths: Paths, file: str, records: pd.DataFrame) -> fl
     model = inference.load(paths.stage("compress"), file, recipe.threads)
     with progress(f"checking {file}", len(records)) as report:
         predicted = model.probabilities(records["text"].tolist(), report).argmax(1)
-    truth = pd.Index(recipe.labels.classes).get_indexer(records["label"])
+    truth = pd.Index(recipe.labels.classes).get_indexer(pd.Index(records["label"]))
     return round(float(weighted_f1(np.asarray(truth), predicted, len(model.classes))), 6)

@@ -80,7 +80,7 @@ def beside_a_human(figures: Figures) -> str:
 def weakest_slice(figures: Figures) -> str:
     """The domain with the lowest weighted F1 beside the best one; "" with one domain."""
     domains = figures["slices"]["domain"]
-    if len(domains) < 2:
+    if len(domains) <= 1:
         return ""
     scores = {name: slice_["model"]["weighted_f1"]["estimate"] for name, slice_ in domains.items()}
     low, high = min(scores, key=lambda name: scores[name]), max(scores, key=lambda name: scores[name])

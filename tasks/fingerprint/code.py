@@ -44,7 +44,7 @@ def reach(root: Path, starts: list[tuple[str, str]]) -> Reach:
         nodes = module.definitions.get(name, []) if module else []
         if module is None or not nodes:
             continue
-        found.definitions[qualified] = _hash(nodes)
+        found.definitions[qualified] = _hash(root, module_name, name)
         for target, attribute in _references(root, module_name, module, nodes):
             if target.split(".")[0] != "tasks":
                 found.packages.add(target.split(".")[0])
@@ -85,8 +85,6 @@ def _defined(statement: ast.stmt) -> Iterator[str]:
     elif isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         yield from (node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name))
-    elif isinstance(statement, ast.TypeAlias) if hasattr(ast, "TypeAlias") else False:
-        yield statement.name.id
 
 
 def _imported(tree: ast.AST) -> Iterator[tuple[str, tuple[str, str | None]]]:
@@ -128,8 +126,11 @@ def _resolved(
             yield target, inner
 
 
-def _hash(nodes: list[ast.stmt]) -> str:
+@cache
+def _hash(root: Path, module_name: str, name: str) -> str:
     """sha256 of the definition's source as Python itself would print it, docstrings taken out."""
+    module = parsed(root, module_name)
+    nodes = module.definitions[name] if module else []
     text = "\n".join(ast.unparse(_without_docstrings(node)) for node in nodes)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -36,7 +36,7 @@ def values(recipe: Recipe, stage: str) -> dict[str, Any]:
 
 def view(recipe: Recipe, stage: str) -> Recipe:
     """The recipe as the stage may see it. Reading an undeclared value raises RecipeError."""
-    return cast(Recipe, _View(recipe, (*SECTIONS[stage], *ALWAYS), stage))
+    return cast("Recipe", _View(recipe, (*SECTIONS[stage], *ALWAYS), stage))
 
 
 class _View:

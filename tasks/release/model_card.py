@@ -8,9 +8,7 @@ from tasks.recipe import Recipe
 LATENCY = {"single_ms": "one by one", "batched_ms": "batched"}
 
 
-def model_card(
-    recipe: Recipe, metrics: dict[str, Any], lineage: dict[str, Any], latency: dict[str, Any] | None
-) -> str:
+def model_card(recipe: Recipe, metrics: dict[str, Any], lineage: dict[str, Any], latency: dict[str, Any] | None) -> str:
     """The card as markdown: use, data, quality by slice, speed, limits, descent."""
     parts = [
         f"# {recipe.title}",

@@ -1,11 +1,12 @@
 """Register the present outputs as a version, once, and decide whether it becomes the champion."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
+from numpy.typing import NDArray
 
 from tasks import dvc_repo, inference, storage, tracking
 from tasks.errors import TidemillError
@@ -43,9 +44,14 @@ def judged(recipe: Recipe, paths: Paths, champion: tracking.Version | None) -> V
         test = storage.read_table(paths.stage("split") / "test.parquet", columns=["record_id", "text", "label"])
         answers = storage.read_table(paths.stage("evaluate") / "predictions.parquet", ["record_id", "predicted"])
         rows = test.merge(answers, on="record_id", validate="one_to_one")
-        position = pd.Index(recipe.labels.classes).get_indexer
         theirs = [model.classes[index] for index in model.probabilities(rows["text"].tolist()).argmax(1)]
-        return compared(position(rows["label"]), position(rows["predicted"]), position(theirs), recipe.gate, champion.number)
+        codes = [_codes(recipe, column) for column in (rows["label"], rows["predicted"], theirs)]
+        return compared(codes[0], codes[1], codes[2], recipe.gate, champion.number)
+
+
+def _codes(recipe: Recipe, names: Iterable[str]) -> NDArray[np.int64]:
+    """Class names as positions in the recipe's classes."""
+    return np.array([recipe.labels.classes.index(name) for name in names], dtype=np.int64)
 
 
 def _fetched(version: tracking.Version, folder: Path, threads: int) -> inference.Model:

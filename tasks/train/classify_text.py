@@ -45,7 +45,7 @@ def targets(records: pd.DataFrame, recipe: Recipe) -> NDArray[np.float32]:
     classes = recipe.labels.classes
     if recipe.train.targets == "soft":
         return records[[f"share_{name}" for name in classes]].to_numpy(np.float32)
-    positions = pd.Index(classes).get_indexer(records["label"])
+    positions = pd.Index(classes).get_indexer(pd.Index(records["label"]))
     if (positions < 0).any():
         unknown = sorted(set(records["label"][positions < 0]))
         raise PromiseError(f"split: labels {unknown} are none of the recipe's classes {list(classes)}")

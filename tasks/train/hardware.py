@@ -27,7 +27,7 @@ def chosen(precision: str) -> Hardware:
     if torch.cuda.is_available():
         native, device, name = torch.cuda.is_bf16_supported(), "cuda", torch.cuda.get_device_name()
     else:
-        native = bool(torch.cpu._is_amx_tile_supported())
+        native = bool(torch.cpu._is_amx_tile_supported())  # noqa: SLF001 (torch has no public name for it)
         device, name = "cpu", "CPU with bf16" if native else "CPU"
     return Hardware(device, native if precision == "auto" else precision == "bf16", name)
 

@@ -25,7 +25,9 @@ class Examples(Protocol):
 
     lengths: list[int]
 
-    def loss(self, model: "torch.nn.Module", positions: list[int], device: str) -> "torch.Tensor": ...
+    def loss(self, model: "torch.nn.Module", positions: list[int], device: str) -> "torch.Tensor":
+        """Mean loss of the examples at `positions`, with its graph."""
+        ...
 
 
 @dataclass(frozen=True)

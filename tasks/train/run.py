@@ -6,6 +6,7 @@ from typing import Any
 
 from tasks import storage, tracking
 from tasks.errors import PromiseError
+from tasks.markdown import table
 from tasks.paths import Paths
 from tasks.recipe import Recipe
 from tasks.train.hardware import Hardware, chosen, make_deterministic
@@ -43,16 +44,13 @@ def inputs_key(paths: Paths, hardware: Hardware) -> str:
 
 def card(recipe: Recipe, hardware: Hardware, result: dict[str, Any], rows: dict[str, int]) -> str:
     """What a person wants to know of a training run, as markdown."""
-    lines = [
+    summary = (
         f"Trained on {rows['train']:,} records, watched on {rows['validation']:,}, "
         f"{'in bf16' if hardware.bf16 else 'in fp32'} on the {hardware.device.upper()}; "
-        f"best validation loss {result['best_loss']:.4f} after {result['steps']:,} steps of {recipe.train.batch_size}.",
-        "",
-        "| step | training loss | validation loss |",
-        "|---:|---:|---:|",
-        *(f"| {h['step']:,} | {h['train_loss']:.4f} | {h['validation_loss']:.4f} |" for h in result["history"]),
-    ]
-    return "\n".join(lines) + "\n"
+        f"best validation loss {result['best_loss']:.4f} after {result['steps']:,} steps of {recipe.train.batch_size}."
+    )
+    steps = [(f"{h['step']:,}", f"{h['train_loss']:.4f}", f"{h['validation_loss']:.4f}") for h in result["history"]]
+    return f"{summary}\n\n" + table(["step", "training loss", "validation loss"], steps)
 
 
 def run(recipe: Recipe, paths: Paths) -> None:
