@@ -56,10 +56,11 @@ def _codes(recipe: Recipe, names: Iterable[str]) -> NDArray[np.int64]:
 
 def _fetched(version: tracking.Version, folder: Path, threads: int) -> inference.Model:
     """A registered version's served model."""
-    description = storage.read_json(tracking.download(version, "model.json", folder))
-    for file in ("tokenizer.json", description["served"]):
+    description_file = tracking.download(version, "model.json", folder)
+    served = str(storage.read_json(description_file)["served"])
+    for file in ("tokenizer.json", served):
         tracking.download(version, file, folder)
-    return inference.load(folder / "model", description["served"], threads)
+    return inference.load(description_file.parent, served, threads)
 
 
 def card(recipe: Recipe, version: tracking.Version, verdict: Verdict, metrics: dict[str, Any]) -> str:
