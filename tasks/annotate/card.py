@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tasks.markdown import table
+
 EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
@@ -14,13 +16,13 @@ def card(agreed: pd.DataFrame, quality: pd.DataFrame, report: dict[str, Any], cl
     """Markdown: class counts, agreement by label source, a histogram of agreement, and the annotators' quality."""
     parts = [
         _summary(agreed, report),
-        _table(("class", "records", "share"), _class_rows(agreed, classes)),
-        _table(("label source", "labels", "records", "Krippendorff's alpha"), _source_rows(report)),
+        table(("class", "records", "share"), _class_rows(agreed, classes)),
+        table(("label source", "labels", "records", "Krippendorff's alpha"), _source_rows(report)),
         "Alpha is 1 for perfect agreement, 0 for chance; Krippendorff asks .8, and .667 for tentative conclusions.",
-        _table(("labels that say the consensus", "records"), _agreement_rows(agreed)),
+        table(("labels that say the consensus", "records"), _agreement_rows(agreed)),
         _annotators(quality, report),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
 def _summary(agreed: pd.DataFrame, report: dict[str, Any]) -> str:
@@ -73,10 +75,4 @@ def _annotators(quality: pd.DataFrame, report: dict[str, Any]) -> str:
     anonymous = report["n_anonymous_labels"]
     beside = f" ({anonymous:,} labels carry no annotator.)" if anonymous else ""
     heading = f"{len(quality):,} annotators{median}; those to look at first:{beside}"
-    return f"{heading}\n\n{_table(('annotator', 'labels', 'accuracy'), rows)}"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; a `|` in a cell is escaped."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return f"{heading}\n\n{table(('annotator', 'labels', 'accuracy'), rows)}"

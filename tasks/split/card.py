@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from tasks.markdown import table
+
 DOMAINS_SHOWN = 12
 NO_DOMAIN = "(none)"
 
@@ -18,8 +20,8 @@ def card(parts: Mapping[str, pd.DataFrame], classes: Sequence[str], how: str, un
     total = sum(len(part) for part in parts.values())
     by_split = [(name, *_figures(part, total, classes)) for name, part in parts.items()]
     header = ("split", "rows", "share", *classes)
-    pages = [how + left_out, _table(header, by_split), _table(("domain", *header), _domain_rows(parts, classes))]
-    return "\n\n".join(pages) + "\n"
+    pages = [how + left_out, table(header, by_split), table(("domain", *header), _domain_rows(parts, classes))]
+    return "\n\n".join(page.rstrip() for page in pages) + "\n"
 
 
 def _domain_rows(parts: Mapping[str, pd.DataFrame], classes: Sequence[str]) -> list[tuple[str, ...]]:
@@ -38,9 +40,3 @@ def _figures(rows: pd.DataFrame, total: int, classes: Sequence[str]) -> list[str
     counts = rows["label"].value_counts()
     shares = [int(counts.get(name, 0)) / max(1, len(rows)) for name in classes]
     return [f"{len(rows):,}", f"{len(rows) / max(1, total):.1%}", *(f"{share:.1%}" for share in shares)]
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; a `|` in a cell is escaped."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
