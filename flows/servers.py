@@ -37,6 +37,9 @@ LOG_TAIL = 8
 State = Literal["healthy", "not answering", "died", "stopped", "external"]
 
 
+PORT_PATIENCE_S = 5.0
+
+
 @dataclass(frozen=True)
 class Report:
     """How one server is."""
@@ -147,14 +150,30 @@ def _answers(started: Started, patience_s: float = 30.0) -> bool:
 
 
 def _port(home: Path, name: str) -> int:
-    """The port that this server had last, or is known for, if that is free, else one that is."""
+    """The port that this server had last, or is known for, if that is free, else one that is.
+
+    The last one is waited for: a server that was killed may hold its port a moment longer.
+    """
     last = server_state.read(home, name)
-    for wanted in (last.port if last else PREFERRED_PORTS[name], PREFERRED_PORTS[name], 0):
+    if last is not None and (port := _free(last.port, PORT_PATIENCE_S)):
+        return port
+    port = _free(PREFERRED_PORTS[name]) or _free(0)
+    if port is None:
+        raise ServerError(f"{LOOPBACK}: there is no free port for {TITLES[name]}; end something that listens here")
+    return port
+
+
+def _free(wanted: int, patience_s: float = 0.0) -> int | None:
+    """The port if nobody listens on it within the time given (0: any port), else None."""
+    deadline = time.monotonic() + patience_s
+    while True:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((LOOPBACK, wanted))
             return int(probe.getsockname()[1])
-    raise ServerError(f"{LOOPBACK}: there is no free port for {TITLES[name]}; end something that listens here")
+        if time.monotonic() >= deadline:
+            return None
+        time.sleep(0.1)
 
 
 def _started(servers: Sequence[Server], home: Path) -> list[Started]:

@@ -57,7 +57,7 @@ def test_a_server_that_was_killed_is_noticed_and_started_anew(live_servers: Serv
     urls = servers.up(live_servers.home)
     assert healthy(urls["mlflow"] + "/health")
     assert servers.status(live_servers.home)[1].pid != dead.process.pid
-    assert urls == live_servers.urls
+    live_servers.urls.update(urls)  # the port it had may be taken by now
 
 
 def test_mlflow_answers_no_foreign_host(live_servers: Servers) -> None:
