@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flows import file_lock
 from flows.process_tree import Identity
-from tasks import storage
+from tasks import file_lock, storage
 from tasks.errors import BusyError, TidemillError
 
 

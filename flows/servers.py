@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from flows import file_lock, server_state
+from flows import server_state
 from flows.health import healthy
 from flows.process_tree import alive, end, identity
 from flows.server_commands import (
@@ -26,6 +26,7 @@ from flows.server_commands import (
 )
 from flows.server_state import Started
 from flows.settings import LOOPBACK
+from tasks import file_lock
 from tasks.errors import ServerError
 
 START_PATIENCE_S = 180.0

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from tiny_project import Servers
 
-from flows import file_lock, process_tree, server_commands, server_state, servers
+from flows import process_tree, server_commands, server_state, servers
 from flows.health import healthy
 from flows.process_tree import Identity, identity
 from flows.server_state import Started
+from tasks import file_lock
 from tasks.errors import BusyError, ServerError
 
 pytest_plugins = ["tiny_project"]
@@ -125,7 +126,7 @@ def test_down_ends_the_whole_group_and_forgets(tmp_path: Path) -> None:
 
 def test_a_lock_is_held_by_one_process_and_given_back_when_it_dies(tmp_path: Path) -> None:
     path = tmp_path / "up.lock"
-    code = f"import time; from pathlib import Path; from flows import file_lock\nwith file_lock.held(Path({str(path)!r})): print('got', flush=True); time.sleep(60)"
+    code = f"import time; from pathlib import Path; from tasks import file_lock\nwith file_lock.held(Path({str(path)!r})): print('got', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()

@@ -1,9 +1,9 @@
 """One collect at a time on one recipe."""
 
 import contextlib
-import fcntl
 from collections.abc import Iterator
 
+from tasks import file_lock
 from tasks.errors import BusyError
 from tasks.paths import Paths
 
@@ -14,11 +14,9 @@ def alone(paths: Paths) -> Iterator[None]:
 
     Raises BusyError when another process collects for the recipe.
     """
-    path = paths.home / "locks" / f"collect-{paths.recipe}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            stack.enter_context(file_lock.held(paths.home / "locks" / f"collect-{paths.recipe}.lock"))
+        except BusyError as error:
             raise BusyError(f"{paths.recipe}: another collect is running; wait for it, then run this again") from error
         yield
