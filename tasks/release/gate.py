@@ -41,7 +41,7 @@ def judged(recipe: Recipe, paths: Paths, champion: tracking.Version | None, hist
         return _first(recipe, paths, rows, sealed)
     look = next_look(history, sealed, recipe.gate)
     with tempfile.TemporaryDirectory() as folder:
-        rival = fetched(champion, Path(folder), recipe.threads)
+        rival = fetched(champion, recipe.name, Path(folder), recipe.threads)
         fair = fair_rows(rows, rival.seen, rival.tested)
         contest = _contest(rows[fair], rival.model, recipe)
         checks = quality(contest, recipe.gate, look, f"champion {champion.number}")
