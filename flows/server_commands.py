@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flows import settings, studio_access, studio_install
 from flows.settings import LOOPBACK
+from tasks.quiet import QUIET
 
 WORK_POOL = "tidemill"
 
@@ -119,7 +120,7 @@ def studio(home: Path, port: int) -> Server:
         "PYTHONPATH": "",
         "PYTHONUNBUFFERED": "1",
     }
-    return Server("studio", TITLES["studio"], command, {**settings.QUIET, **variables}, port, HEALTH_PATHS["studio"])
+    return Server("studio", TITLES["studio"], command, {**QUIET, **variables}, port, HEALTH_PATHS["studio"])
 
 
 def receiver(home: Path, port: int, urls: Mapping[str, str]) -> Server:
