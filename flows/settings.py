@@ -11,9 +11,10 @@ QUIET = {
     "GX_ANALYTICS_ENABLED": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 }
-"""No dependency reports home."""
+"""No dependency reports home, or draws between our lines."""
 
 LOOPBACK = "127.0.0.1"
 

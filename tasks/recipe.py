@@ -216,6 +216,15 @@ class Gate(Strict):
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 
 
+class Rebuild(Strict):
+    """How near a version that is made again on other hardware must come. On the same it has the same bytes."""
+
+    weight_difference: Annotated[float, Field(ge=0)] = Field(
+        0.02, description="the largest difference of any weight of model.onnx (absolute)"
+    )
+    agreement: Share = Field(0.98, description="share of the test records that get the same answer, at least")
+
+
 class Budget(Strict):
     """What one run may use; more than that stops it."""
 
@@ -243,6 +252,7 @@ class Recipe(Strict):
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
     drift: Drift = Drift()
+    rebuild: Rebuild = Rebuild()
     budget: Budget = Budget()
 
     @model_validator(mode="after")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks import seal
 from tasks.errors import ServerError
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ Log = Callable[[int, dict[str, float]], None]
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 LINEAGE_TAG, RELEASED_TAG = "lineage", "released"
+SEAL_TAG = "artifacts_sha256"
+"""The hash of the list of hashes of a version's files."""
+FORGOTTEN_TAG = "forgotten"
+"""On a version that learned from a record which was forgotten since."""
 
 
 @dataclass(frozen=True)
@@ -137,9 +142,10 @@ def register(release: Release) -> Version:
     from mlflow.exceptions import MlflowException
 
     client = _client()
+    tags = {**release.tags, SEAL_TAG: seal.write(release.files)}
     with _reachable():
-        tags = {**release.tags, "step": "release"}
-        run = client.create_run(_experiment(client, release.model), run_name="release", tags=tags)
+        experiment = _experiment(client, release.model)
+        run = client.create_run(experiment, run_name="release", tags={**tags, "step": "release"})
         run_id, now = run.info.run_id, int(time.time() * 1000)
         metrics = [Metric(name, value, now, 0) for name, value in release.figures.items()]
         params = [Param(name, value) for name, value in release.parameters.items()]
@@ -151,11 +157,11 @@ def register(release: Release) -> Version:
             release.model,
             source=f"runs:/{run_id}/model",
             run_id=run_id,
-            tags=dict(release.tags),
+            tags=tags,
             description=release.description,
         )
         client.set_terminated(run_id)
-    return Version(int(version.version), run_id, (), dict(release.tags))
+    return Version(int(version.version), run_id, (), tags)
 
 
 def set_alias(model: str, alias: str, number: int) -> None:
