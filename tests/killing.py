@@ -4,14 +4,19 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import psutil
 from tiny_project import Project, running_in
 
@@ -23,6 +28,9 @@ from tasks.paths import STAGES, Paths
 STEPS = ("collect", *STAGES, "measure", "release")
 PATIENCE_S = 900.0
 WAYS = ("the flow alone", "the flow and its stage")
+
+SKIPPED = {"connection", "content-encoding", "content-length", "host", "keep-alive", "transfer-encoding"}
+"""Headers that belong to one connection."""
 
 
 @dataclass(frozen=True)
@@ -133,3 +141,130 @@ def end_all(project: Project, recipe: str) -> None:
     for pid in running_in(project.root):
         with contextlib.suppress(psutil.NoSuchProcess):
             psutil.Process(pid).kill()
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request that changes MLflow, by its number from 1, and whether the kill comes before or after it is done."""
+
+    number: int
+    when: str
+
+
+class KillingProxy:
+    """An MLflow that passes everything on to the real one, and kills its client at one request that changes something."""
+
+    def __init__(self, url: str) -> None:
+        self.changes: list[str] = []
+        self.at: Request | None = None
+        self.victim: subprocess.Popen[str] | None = None
+        self._counting = threading.Lock()
+        self._target = httpx.Client(base_url=url, timeout=60)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._target.close()
+
+    def arm(self, at: Request | None) -> None:
+        """Count anew, and kill at that request (None: at none)."""
+        self.changes, self.at, self.victim = [], at, None
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                proxy._answer(self)
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
+
+            def log_message(self, *_: object) -> None:
+                """Be silent."""
+
+        return Handler
+
+    def _answer(self, asked: BaseHTTPRequestHandler) -> None:
+        body = asked.rfile.read(int(asked.headers.get("Content-Length") or 0))
+        here = self._is_the_one(asked)
+        if not (here and self.at.when == "before"):
+            headers = {name: value for name, value in asked.headers.items() if name.lower() not in SKIPPED}
+            answer = self._target.request(asked.command, asked.path, content=body, headers=headers)
+            if not here:
+                _pass_on(answer, asked)
+        if here:
+            self.victim.kill()
+
+    def _is_the_one(self, asked: BaseHTTPRequestHandler) -> bool:
+        """Count the request if it changes something; whether the kill comes at it. Uploads come side by side."""
+        path = asked.path.partition("?")[0]
+        if asked.command == "GET" or path.endswith(("/search", "/get-by-name")):
+            return False
+        with self._counting:
+            self.changes.append(f"{asked.command} {path}")
+            return self.at is not None and len(self.changes) == self.at.number
+
+
+def _pass_on(answer: httpx.Response, asked: BaseHTTPRequestHandler) -> None:
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        asked.send_response(answer.status_code)
+        for name, value in answer.headers.items():
+            if name.lower() not in SKIPPED:
+                asked.send_header(name, value)
+        asked.send_header("Content-Length", str(len(answer.content)))
+        asked.end_headers()
+        asked.wfile.write(answer.content)
+
+
+def release(project: Project, recipe: str, proxy: KillingProxy) -> int:
+    """The exit code of the release step, with MLflow behind the proxy; negative when it was killed."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tasks", "release", recipe],
+        cwd=project.root,
+        env={**project.environment, "MLFLOW_TRACKING_URI": proxy.url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    proxy.victim = child
+    output, _ = child.communicate(timeout=PATIENCE_S)
+    assert child.returncode in (0, -signal.SIGKILL), output
+    return child.returncode
+
+
+def forget_release(project: Project, recipe: str) -> None:
+    """Bring registry and ledger back to where nothing was ever released."""
+    import mlflow
+
+    client = mlflow.MlflowClient(tracking.uri())
+    with contextlib.suppress(mlflow.exceptions.MlflowException):
+        client.delete_registered_model(recipe)
+    for folder in ("ledger", "release"):
+        shutil.rmtree(project.home / folder, ignore_errors=True)
+
+
+def release_points(project: Project, recipe: str, proxy: KillingProxy) -> tuple[list[str], list[Request]]:
+    """The requests by which a release changes MLflow, and a point before and after each, of the uploads the outermost."""
+    forget_release(project, recipe)
+    proxy.arm(None)
+    assert release(project, recipe, proxy) == 0
+    changes = list(proxy.changes)
+    uploads = [number for number, change in enumerate(changes, start=1) if "/mlflow-artifacts/" in change]
+    left_out = set(uploads[1:-1])
+    numbers = [number for number in range(1, len(changes) + 1) if number not in left_out]
+    return changes, [Request(number, when) for number in numbers for when in ("before", "after")]
+
+
+def release_faults(project: Project, recipe: str, proxy: KillingProxy, at: Request) -> list[str]:
+    """What is wrong after the release was killed at that request and then done again."""
+    forget_release(project, recipe)
+    proxy.arm(at)
+    ended = release(project, recipe, proxy)
+    proxy.arm(None)
+    assert release(project, recipe, proxy) == 0
+    faults = ["it was not killed"] if ended == 0 else []
+    faults += [f"{len(found)} versions"] if len(found := tracking.versions(recipe)) != 1 else []
+    return faults + registry_faults(project, recipe)
