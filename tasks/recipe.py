@@ -325,6 +325,15 @@ class Serve(Strict):
     trial: Trial = Trial()
 
 
+class Rebuild(Strict):
+    """How near a version that is made again on other hardware must come. On the same it has the same bytes."""
+
+    weight_difference: Annotated[float, Field(ge=0)] = Field(
+        0.02, description="the largest difference of any weight of model.onnx (absolute)"
+    )
+    agreement: Share = Field(0.98, description="share of the test records that get the same answer, at least")
+
+
 class Budget(Strict):
     """What one run may use; more than that stops it."""
 
@@ -354,6 +363,7 @@ class Recipe(Strict):
     gate: Gate = Gate()
     drift: Drift = Drift()
     serve: Serve = Serve()
+    rebuild: Rebuild = Rebuild()
     budget: Budget = Budget()
 
     @model_validator(mode="after")

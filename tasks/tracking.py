@@ -27,6 +27,9 @@ LINEAGE_TAG, GATE_TAG, RELEASED_TAG, CHECKSUMS_TAG = "lineage", "gate", "release
 LONGEST_DESCRIPTION = 5000
 """Characters: the width of MLflow's column, which PostgreSQL insists on."""
 
+FORGOTTEN_TAG = "forgotten"
+"""On a version that learned from a record which was forgotten since."""
+
 
 @dataclass(frozen=True)
 class Version:
