@@ -37,7 +37,7 @@ def plan(root: Path, recipe: str) -> list[StageState]:
     The fingerprints have to be fresh. A stage behind a stale one may turn out stale too.
     Raises TidemillError when dvc.yaml or the project cannot be read.
     """
-    with _repository(root) as repo, repo.lock:
+    with repository(root) as repo, repo.lock:
         stages = [stage for stage in _in_order(repo, recipe) if stage.addressing.endswith(f"@{recipe}")]
         if not stages:
             raise TidemillError(f"dvc.yaml runs no recipe {recipe!r}; add it to the list in recipes/all.yaml")
@@ -92,7 +92,7 @@ def track(root: Path, folders: Sequence[Path], remote: str) -> None:
     Raises TidemillError when the remote is unknown or cannot be written; the local copy is tracked then already.
     """
     present = [folder for folder in folders if folder.is_dir() and any(folder.iterdir())]
-    with _repository(root) as repo:
+    with repository(root) as repo:
         changed = [folder for folder in present if _changed(repo, folder)]
         if changed:
             repo.add([str(folder) for folder in changed], no_commit=False)
@@ -107,7 +107,7 @@ def _changed(repo: "Repo", folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _repository(root: Path) -> "Iterator[Repo]":
+def repository(root: Path) -> "Iterator[Repo]":
     """The project's DVC repository, its exceptions turned into ours."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError

@@ -216,6 +216,12 @@ class Gate(Strict):
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 
 
+class Forget(Strict):
+    """What happens beside the removal when a record is forgotten."""
+
+    retrain_champion: bool = Field(False, description="run the lifecycle again when the champion was trained on it")
+
+
 class Budget(Strict):
     """What one run may use; more than that stops it."""
 
@@ -243,6 +249,7 @@ class Recipe(Strict):
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
     drift: Drift = Drift()
+    forget: Forget = Forget()
     budget: Budget = Budget()
 
     @model_validator(mode="after")

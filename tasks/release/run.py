@@ -1,6 +1,5 @@
 """Register the present outputs as a version, once, and decide whether it becomes the champion."""
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,8 +38,8 @@ def judged(recipe: Recipe, paths: Paths, champion: tracking.Version | None) -> V
     """The verdict on the present outputs; the champion answers the same test rows with its own model."""
     if champion is None:
         return first_version()
-    with tempfile.TemporaryDirectory() as folder:
-        model = _fetched(champion, Path(folder), recipe.threads)
+    with storage.scratch() as folder:
+        model = _fetched(champion, folder, recipe.threads)
         test = storage.read_table(paths.stage("split") / "test.parquet", columns=["record_id", "text", "label"])
         answers = storage.read_table(paths.stage("evaluate") / "predictions.parquet", ["record_id", "predicted"])
         rows = test.merge(answers, on="record_id", validate="one_to_one")
@@ -108,13 +107,13 @@ def _registered(recipe: Recipe, paths: Paths, descent: dict[str, Any], metrics: 
     known = [v for v in tracking.versions(recipe.name) if v.tags.get(tracking.LINEAGE_TAG) == descent["id"]]
     if known:
         return known[0]
-    with tempfile.TemporaryDirectory() as folder:
-        bundle(recipe, paths, descent, Path(folder) / "model")
+    with storage.scratch() as folder:
+        bundle(recipe, paths, descent, folder / "model")
         release = tracking.Release(
             model=recipe.name,
             title=recipe.title,
-            description=(Path(folder) / "model" / "model_card.md").read_text(encoding="utf-8"),
-            files=Path(folder) / "model",
+            description=(folder / "model" / "model_card.md").read_text(encoding="utf-8"),
+            files=folder / "model",
             parameters={"seed": str(recipe.seed), "base_model": recipe.train.base_model.url, "kind": recipe.kind},
             figures=figures(metrics),
             tags={tracking.LINEAGE_TAG: str(descent["id"])},
