@@ -194,7 +194,7 @@ def served(
 
 
 @app.command()
-def forget(  # noqa: PLR0913 (a command's options)
+def forget(
     recipe: RecipeName,
     records: Annotated[list[str] | None, typer.Argument(metavar="[RECORD_ID]...", help="sha256 of the text")] = None,
     text_file: Annotated[
@@ -219,7 +219,7 @@ def forget(  # noqa: PLR0913 (a command's options)
             outcome = forgetting.carry_out(plan, whole, reach)
     _print_json(outcome.plain()) if as_json else typer.echo(outcome.as_text())
     for name in outcome.to_retrain(turn.paths.root):
-        run(name, as_json=False)
+        run(name, as_json=as_json)
 
 
 @app.command()
