@@ -8,7 +8,6 @@ import http.server
 import io
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import tarfile
@@ -16,7 +15,7 @@ import threading
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,7 +135,7 @@ def planted(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 class Silent(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *arguments: object) -> None:
+    def log_message(self, *arguments: object) -> None:
         pass
 
 
