@@ -26,7 +26,8 @@ def read(content: "bytes | mmap") -> "pa.Table | None":
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(pa.BufferReader(pa.py_buffer(content)))
+        # A copy: Arrow would keep parts of a mapped file open.
+        return pq.read_table(pa.BufferReader(bytes(content)))
     except (pa.ArrowInvalid, OSError):
         return None
 
@@ -58,9 +59,9 @@ def without(table: "pa.Table", target: Target) -> "pa.Table":
     kept = table.filter(pa.array([name is None for name in ids], pa.bool_()))
     for name in _other_columns(kept):
         column = kept.column(name)
-        if pa.types.is_string(column.type) and spans(_cells(column), target.needles):
+        if spans(_cells(column), target.needles):
             cells = [_redacted(cell, target) for cell in column.to_pylist()]
-            kept = kept.set_column(kept.schema.get_field_index(name), kept.schema.field(name), [cells])
+            kept = kept.set_column(kept.schema.get_field_index(name), name, pa.array(cells, column.type))
     return kept
 
 
@@ -106,16 +107,22 @@ def _nested_id(cell: Any, target: Target) -> str | None:
 
 def _other_columns(table: "pa.Table") -> list[str]:
     """Columns of text that are neither ids nor records' own texts: another record's text is left as it is."""
-    import pyarrow as pa
-
     own = (*ID_COLUMNS, *(TEXT_COLUMNS if "record_id" in table.column_names else ()))
-    return [f.name for f in table.schema if f.name not in own and pa.types.is_string(f.type)]
+    return [f.name for f in table.schema if f.name not in own and _is_text(f.type)]
 
 
 def _nested_columns(table: "pa.Table") -> list[str]:
-    import pyarrow as pa
+    from pyarrow import types
 
-    return [f.name for f in table.schema if pa.types.is_nested(f.type) or pa.types.is_binary(f.type)]
+    looked_into = (types.is_nested, types.is_binary, types.is_large_binary)
+    return [f.name for f in table.schema if any(fits(f.type) for fits in looked_into)]
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    value = kind.value_type if types.is_dictionary(kind) else kind
+    return bool(types.is_string(value) or types.is_large_string(value) or types.is_string_view(value))
 
 
 def _cells(column: "pa.ChunkedArray") -> bytes:
