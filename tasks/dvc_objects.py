@@ -38,7 +38,9 @@ class Store:
     def paths(self) -> list[str]:
         """Every file in it, sorted. Raises TidemillError when it cannot be listed."""
         try:
-            return sorted(self.files.find(self.folder)) if self.files.exists(self.folder) else []
+            # A remote that does not answer looks like one where nothing is.
+            empty = self.on_this_machine and not self.files.exists(self.folder)
+            return [] if empty else sorted(self.files.find(self.folder))
         except Exception as error:  # each kind of remote has exceptions of its own
             raise TidemillError(f"{self.name}: cannot be listed ({type(error).__name__}: {error})") from error
 

@@ -59,9 +59,7 @@ def test_what_shares_no_passage_is_left_as_it_is(text: str) -> None:
 def test_json_and_html_stay_whole_when_a_passage_is_taken_out_of_them() -> None:
     wanted = target(TEXT).needles
     page = f"<ul><li>{html.escape(TEXT)}</li><li>{html.escape(OTHER)}</li></ul>"
-    assert redacted(page.encode(), wanted)[0].decode() == f"<ul><li>{MARK.decode()}.</li><li>{OTHER}</li></ul>".replace(
-        ".</li><li>A", "</li><li>A"
-    )
+    assert redacted(page.encode(), wanted)[0].decode() == f"<ul><li>[forgotten]</li><li>{OTHER}</li></ul>"
     value = json.loads(redacted(json.dumps([{"a": TEXT, "b": OTHER}]).encode(), wanted)[0])
     assert (value[0]["a"], value[0]["b"]) == (MARK.decode(), OTHER)
 
@@ -77,7 +75,7 @@ def test_rows_go_by_id_and_by_text_and_other_cells_are_marked(tmp_path: Path) ->
         {
             "record_id": [record_id(TEXT), record_id(OTHER)],
             "text": [TEXT, f"He quotes: {TEXT}"],
-            "value": ["1", TEXT[:60]],
+            "value": ["1", TEXT[:59]],
         }
     )
     file = tmp_path / "rows.parquet"

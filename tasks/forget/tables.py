@@ -46,8 +46,8 @@ def texts(table: "pa.Table", ids: frozenset[str]) -> set[str]:
     if "record_id" not in table.column_names:
         return set()
     rows = [row for row, name in enumerate(table.column("record_id").to_pylist()) if name in ids]
-    columns = [name for name in TEXT_COLUMNS if name in table.column_names]
-    cells = [cell for name in columns for cell in table.column(name).take(rows).to_pylist()]
+    columns = [table.column(name) for name in TEXT_COLUMNS if name in table.column_names]
+    cells = [column[row].as_py() for column in columns for row in rows]
     return {cell for cell in cells if isinstance(cell, str)}
 
 
@@ -127,7 +127,10 @@ def _is_text(kind: Any) -> bool:
 
 def _cells(column: "pa.ChunkedArray") -> bytes:
     """All cells under one another."""
-    return b"\n".join(_plain(cell) for cell in column.unique().to_pylist())
+    import pyarrow as pa
+
+    distinct = column if pa.types.is_nested(column.type) else column.unique()
+    return b"\n".join(_plain(cell) for cell in distinct.to_pylist())
 
 
 def _plain(cell: Any) -> bytes:
