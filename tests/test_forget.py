@@ -135,7 +135,7 @@ def test_a_database_keeps_no_free_page_that_tells(tmp_path: Path) -> None:
 
 def test_a_damaged_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "some.db").write_bytes(databases.START + b"no pages")
-    with pytest.raises(Exception, match="some.db: cannot be cleaned"):
+    with pytest.raises(Exception, match=r"some\.db: cannot be cleaned"):
         contents.file_hits(tmp_path / "some.db", target(TEXT))
 
 
