@@ -208,6 +208,8 @@ def forget(
     from flows import forgetting, steps, tables
 
     turn = steps.opened(recipe)
+    if as_json and not (yes or dry_run):
+        raise TidemillError("--json asks nothing: add --yes, or --dry-run to see what would be done")
     target = forgetting.asked(records or [], text_file or [])
     with forgetting.opened(turn.recipe, turn.paths.root, turn.paths.home) as reach:
         plan, whole = forgetting.plan(turn.recipe, target, reach)

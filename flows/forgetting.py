@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from flows import run_lock, server_state, servers, settings
+from flows.server_commands import NAMES
 from flows.servers import external
 from tasks import dvc_objects
 from tasks.collect.locks import alone
 from tasks.errors import TidemillError
-from tasks.forget import artifacts, journal, places, run
+from tasks.forget import artifacts, certificate, journal, places, run
 from tasks.forget.exposure import exposures
 from tasks.forget.plan import Outside, Reach, planned, resumed
 from tasks.forget.search import Found, Ground
@@ -142,13 +143,13 @@ def carry_out(made: journal.Plan, target: Target, reach: Reach) -> Outcome:
     finally:
         _up_again(home, ended)
     content = run.finish(made, reach, left, [*faults, *undone])
-    path = run.certificate.file(home, made.certificate)
+    path = certificate.file(home, made.certificate)
     return Outcome(made, content, path if path.is_file() else None)
 
 
 def _down(home: Path) -> list[str]:
     """The servers that were ended; they stay on record, so that they come back at the same addresses."""
-    known = [found for name in servers.NAMES if (found := server_state.living(home, name))]
+    known = [found for name in NAMES if (found := server_state.living(home, name))]
     ended = servers.down(home)
     for started in known:
         server_state.write(home, started)

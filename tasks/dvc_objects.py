@@ -5,13 +5,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasks.dvc_repo import repository
 from tasks.errors import TidemillError
-
-if TYPE_CHECKING:
-    from dvc.repo import Repo
 
 CACHE = "cache"
 DIRECTORY = ".dir"
@@ -93,10 +90,10 @@ def listings(found: Iterable[tuple[Store, str]]) -> dict[str, frozenset[str]]:
     return {md5_of(path): members(store.read(path)) for store, path in found if path.endswith(DIRECTORY)}
 
 
-def _cache(repo: "Repo") -> Store:
+def _cache(repo: Any) -> Store:
     return Store(CACHE, repo.cache.legacy.path, repo.cache.legacy.fs)
 
 
-def _remote(repo: "Repo", name: str) -> Store:
+def _remote(repo: Any, name: str) -> Store:
     remote = repo.cloud.get_remote(name)
     return Store(f"remote {name}", remote.path, remote.fs)

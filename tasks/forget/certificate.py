@@ -14,6 +14,7 @@ from tasks.forget.search import Finding, Ground
 ALWAYS_LEFT = (
     "git: its history holds hashes of data and no data, unless somebody committed texts; it was not searched",
     "other machines: clones, their DVC caches and what was downloaded from our servers are out of reach",
+    "memory: a model server keeps its latest answers until it is started again",
     "the disk itself: backups and snapshots of this machine, and blocks that the file system has freed",
 )
 

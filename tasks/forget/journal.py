@@ -53,7 +53,9 @@ def read(home: Path) -> Plan | None:
     if not file(home).is_file():
         return None
     content: dict[str, Any] = storage.read_json(file(home))
-    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
+    plain: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+    }
     plain["copies"] = tuple(Copy(**entry) for entry in plain["copies"])
     plain["findings"] = tuple(Finding(**entry) for entry in plain["findings"])
     plain["exposures"] = tuple(_exposure(entry) for entry in plain["exposures"])
