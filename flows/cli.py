@@ -116,6 +116,48 @@ def schedule(
 
 
 @app.command()
+def serve(
+    recipe: RecipeName,
+    port: Annotated[int | None, typer.Option(help="default: the recipe's serve.port; 0: any free one")] = None,
+    host: Annotated[str, typer.Option(help="where to listen; others than this machine need API keys")] = "127.0.0.1",
+) -> None:
+    """Answer over HTTP with the champion, and with the next one as soon as there is one."""
+    from flows import serving
+
+    serving.serve(recipe, host, port)
+
+
+@app.command()
+def predict(
+    recipe: RecipeName,
+    source: Annotated[Path, typer.Argument(metavar="TABLE", help="a Parquet, CSV or JSON-lines file")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="the Parquet file to write")],
+) -> None:
+    """Add the champion's answers to a table of any length; the same command takes up an interrupted one."""
+    from flows import serving
+
+    typer.echo(serving.score(recipe, source, output))
+
+
+@app.command()
+def keys(
+    recipe: RecipeName,
+    add: Annotated[str | None, typer.Option(metavar="NAME", help="make a key, shown once")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="predict, explain, feedback, read; default: all")] = None,
+    revoke: Annotated[str | None, typer.Option(metavar="NAME", help="make a key good for nothing")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List, make or revoke the API keys of a recipe's endpoint."""
+    from flows import serving
+
+    if add is not None:
+        typer.echo(serving.add_key(recipe, add, tuple(scope or ())))
+        return
+    found = serving.keys_after(recipe, revoke)
+    _print_json(found) if as_json else typer.echo(serving.keys_as_text(found))
+
+
+@app.command()
 def collect(recipe: RecipeName) -> None:
     """Fetch what is new at the recipe's sources, and nothing else (no server is needed)."""
     import functools
@@ -191,6 +233,24 @@ def served(
     moment = history.moment(at)
     found = history.served(_home(), recipe, moment)
     _print_json(found) if as_json else typer.echo(history.as_text(found, moment))
+
+
+@app.command()
+def rollback(
+    recipe: RecipeName,
+    to: Annotated[int | None, typer.Option(help="the version; default: what served before")] = None,
+) -> None:
+    """Let an earlier version serve again, after it was started and has answered as it was evaluated."""
+    from flows import run_lock, servers, settings, steps
+
+    turn = steps.opened(recipe)
+    home = turn.paths.home
+    settings.apply(settings.flow(home, servers.up(home)))
+    from tasks.release.rollback import roll_back
+
+    with run_lock.left(home, recipe):
+        entry = roll_back(turn.recipe, turn.paths, to)
+    typer.echo(f"{recipe}@{entry.version} serves again: {entry.evidence['reason']}")
 
 
 @app.command()

@@ -163,7 +163,7 @@ def _up_again(home: Path, ended: Sequence[str]) -> None:
             servers.worker_up(home, urls)
 
 
-def _none_exposed(_found: Found) -> list[Any]:
+def _none_exposed(_found: Found, _ids: frozenset[str]) -> list[Any]:
     """Without MLflow there is no version."""
     return []
 

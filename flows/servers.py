@@ -53,15 +53,15 @@ class Report:
     log: Path
 
 
-def up(home: Path) -> dict[str, str]:
-    """The URLs of Prefect and MLflow, both well: what runs is kept, what is missing is started.
+def up(home: Path, wanted: Sequence[str] = ("prefect", "mlflow")) -> dict[str, str]:
+    """The URLs of Prefect and MLflow (or of the one wanted), well: what runs is kept, what is missing is started.
 
     A second caller waits for the first. Raises ServerError with the last lines of its log when a server cannot start.
     """
-    outside = external(home)
+    outside = {name: url for name, url in external(home).items() if name in wanted}
     _require_answers(outside)
     with _lock(home):
-        started = _ensured(home, [name for name in ("prefect", "mlflow") if name not in outside])
+        started = _ensured(home, [name for name in wanted if name not in outside])
     return {**outside, **{server.name: server.url for server in started}}
 
 

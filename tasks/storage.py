@@ -14,6 +14,7 @@ from tasks.errors import TidemillError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 
 SCRATCH = "tidemill-scratch-"
@@ -97,6 +98,14 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Parquet (zstd) without an index: equal tables are equal bytes."""
     with atomic(path) as temporary:
         table.to_parquet(temporary, index=False, compression="zstd")
+
+
+def write_arrow(path: Path, table: "pa.Table") -> None:
+    """An Arrow table as Parquet (zstd), whole or not at all."""
+    from pyarrow import parquet
+
+    with atomic(path) as temporary:
+        parquet.write_table(table, temporary, compression="zstd")
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> "pd.DataFrame":

@@ -70,7 +70,7 @@ def write_labels(folder: Path, texts: list[str]) -> None:
 
 def reach_of(paths: Paths) -> Reach:
     with dvc_objects.stores(paths.root) as stores:
-        return Reach(Ground(paths.root, paths.home, tuple(stores)), (), lambda _: [])
+        return Reach(Ground(paths.root, paths.home, tuple(stores)), (), lambda _found, _ids: [])
 
 
 def forget(paths: Paths, asked: Target) -> dict[str, object]:

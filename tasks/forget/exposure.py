@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tasks import storage, tracking
 from tasks.forget.search import Found
+from tasks.registered import SEEN
 from tasks.storage import scratch
 
 LEARNED_FROM = ("train", "validation")
@@ -28,28 +30,37 @@ class Exposure:
     why: str
 
 
-def exposures(models: Iterable[str], found: Found) -> list[Exposure]:
-    """The exposed versions of all models. Raises ServerError."""
+def exposures(models: Iterable[str], found: Found, ids: frozenset[str]) -> list[Exposure]:
+    """The versions of all models whose data held one of the records. Raises ServerError."""
     held = []
     for model in models:
         for version in tracking.versions(model):
             with scratch() as folder:
                 lineage = storage.read_json(tracking.download(version, "lineage.json", folder))
-            if exposure := exposure_of(model, version, lineage, found):
+                learned = _learned(version, folder, ids)
+            if exposure := exposure_of(model, version, lineage, found, learned):
                 held.append(exposure)
     return held
 
 
-def exposure_of(model: str, version: tracking.Version, lineage: Mapping[str, Any], found: Found) -> Exposure | None:
-    """How the version has met the record, told from the hashes of its data; None when it has not.
+def exposure_of(
+    model: str,
+    version: tracking.Version,
+    lineage: Mapping[str, Any],
+    found: Found,
+    learned: frozenset[str] | None = None,
+) -> Exposure | None:
+    """How the version has met the records; None when it has not.
 
-    Where the very rows that it was trained on are gone, and its raw data held the record or are gone too, nobody can
-    tell any more: then it counts as trained on it.
+    `learned` are the splits in which they stand by the version's own list of what it has seen. Where it has none (None),
+    the hashes of its data tell. Where the rows that it was trained on are gone too, and its raw data held a record or
+    are gone, nobody can tell any more: then it counts as trained on it.
     """
     hashes = {split: _split_hash(lineage, model, split) for split in READ_BY}
-    splits = tuple(split for split, md5 in hashes.items() if found.objects.get(md5 or "", frozenset()))
+    by_data = {split for split, md5 in hashes.items() if found.objects.get(md5 or "", frozenset())}
+    splits = tuple(split for split in READ_BY if split in by_data | (learned or frozenset()))
     in_data = _held(_hashes(lineage), found)
-    unknown = [split for split in LEARNED_FROM if hashes[split] is None or hashes[split] not in found.objects]
+    unknown = [name for name in LEARNED_FROM if learned is None and hashes[name] not in found.objects]
     if set(splits) & set(LEARNED_FROM):
         return _exposure(model, version, splits, tainted=True, why=f"it stood in {' and '.join(splits)}")
     if unknown and (in_data or not _raw_is_here(lineage, found)):
@@ -63,6 +74,14 @@ def exposure_of(model: str, version: tracking.Version, lineage: Mapping[str, Any
 def tags(exposure: Exposure, certificate: str) -> dict[str, str]:
     """What the version is tagged with."""
     return {tracking.FORGOTTEN_TAG: certificate, tracking.TAINTED_TAG: "true" if exposure.tainted else "false"}
+
+
+def _learned(version: tracking.Version, folder: Path, ids: frozenset[str]) -> frozenset[str] | None:
+    """The splits in which the version says that it has seen these records, or None when it has no such list."""
+    if not tracking.has(version, SEEN):
+        return None
+    seen = storage.read_table(tracking.download(version, SEEN, folder), ["record_id", "split"])
+    return frozenset(seen.loc[seen["record_id"].isin(ids), "split"])
 
 
 def _exposure(model: str, version: tracking.Version, splits: tuple[str, ...], *, tainted: bool, why: str) -> Exposure:

@@ -31,7 +31,7 @@ class Reach:
 
     ground: Ground
     outside: Sequence[Outside]
-    exposed: Callable[[Found], list[Exposure]]
+    exposed: Callable[[Found, frozenset[str]], list[Exposure]]
 
 
 def planned(recipe: str, asked: Target, similarity: float, reach: Reach) -> tuple[Plan, Target]:
@@ -58,7 +58,7 @@ def planned(recipe: str, asked: Target, similarity: float, reach: Reach) -> tupl
         sources=tuple(sources),
         marks=tuple(marks),
         findings=(*found.findings, *outside),
-        exposures=tuple(reach.exposed(found)),
+        exposures=tuple(reach.exposed(found, ids)),
         recipes=_recipes(found),
         unreachable=found.unreachable,
     )

@@ -11,6 +11,7 @@ from tasks.forget.erase import erase, remove_checkpoints, track
 from tasks.forget.exposure import tags
 from tasks.forget.journal import Plan
 from tasks.forget.plan import Reach
+from tasks.forget.seals import reseal
 from tasks.forget.search import Finding, search
 from tasks.forget.target import Target
 from tasks.recipe import load
@@ -48,6 +49,7 @@ def clean_files(plan: Plan, target: Target, reach: Reach) -> tuple[list[Finding]
 def finish(plan: Plan, reach: Reach, left: Sequence[Finding], faults: Sequence[str]) -> dict[str, Any]:
     """The certificate, written and entered in the ledger, after the versions were marked. The journal goes last."""
     home = reach.ground.home
+    reseal(sorted({one.recipe for one in plan.exposures}), plan.findings)
     for exposure in plan.exposures:
         tracking.tag_version(exposure.recipe, exposure.version, tags(exposure, plan.certificate))
     content = certificate.certificate(plan, reach.ground, left, faults)
