@@ -296,6 +296,37 @@ def rebuild(
 
 
 @app.command()
+def forget(
+    recipe: RecipeName,
+    records: Annotated[list[str] | None, typer.Argument(metavar="[RECORD_ID]...", help="sha256 of the text")] = None,
+    text_file: Annotated[
+        list[str] | None, typer.Option(help="a file with the text itself; - is standard input")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would be done, and do nothing")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove a record and its near copies from everything, and mark the versions that were trained on it."""
+    from flows import forgetting, steps, tables
+
+    turn = steps.opened(recipe)
+    if as_json and not (yes or dry_run):
+        raise TidemillError("--json asks nothing: add --yes, or --dry-run to see what would be done")
+    target = forgetting.asked(records or [], text_file or [])
+    with forgetting.opened(turn.recipe, turn.paths.root, turn.paths.home) as reach:
+        plan, whole = forgetting.plan(turn.recipe, target, reach)
+        if not as_json:
+            tables.show_deletion(forgetting.told(plan))
+        if dry_run or not (yes or typer.confirm("Remove all this for good?")):
+            outcome = forgetting.Outcome(plan, None, None)
+        else:
+            outcome = forgetting.carry_out(plan, whole, reach)
+    _print_json(outcome.plain()) if as_json else typer.echo(outcome.as_text())
+    for name in outcome.to_retrain(turn.paths.root):
+        run(name, as_json=as_json)
+
+
+@app.command()
 def schema() -> None:
     """Write recipes/recipe.schema.json, with which an editor knows every key of a recipe."""
     from tasks import storage

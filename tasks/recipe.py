@@ -282,6 +282,12 @@ class Gate(Strict):
     parity: Parity = Parity()
 
 
+class Forget(Strict):
+    """What happens beside the removal when a record is forgotten."""
+
+    retrain_champion: bool = Field(False, description="run the lifecycle again when the champion was trained on it")
+
+
 class Traffic(Strict):
     """What is kept of requests and answers, in <home>/traffic/<recipe>/."""
 
@@ -362,6 +368,8 @@ class Recipe(Strict):
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
     drift: Drift = Drift()
+    forget: Forget = Forget()
+
     serve: Serve = Serve()
     rebuild: Rebuild = Rebuild()
     budget: Budget = Budget()

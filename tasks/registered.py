@@ -6,6 +6,9 @@ from pathlib import Path
 from tasks import checksums, inference, storage, tracking
 from tasks.errors import TidemillError
 
+SEEN = "seen.parquet"
+"""In a version's artifacts: the records that its training or the choice of its form has seen, and in which split."""
+
 BESIDE = ("tokenizer.json", "probes.parquet")
 """What a model needs beside itself, as far as its kind has it."""
 

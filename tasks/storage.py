@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -14,6 +15,17 @@ from tasks.errors import TidemillError
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+
+SCRATCH = "tidemill-scratch-"
+"""How the names of our folders in the system's temporary folder begin: what a killed run leaves there can be found."""
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A temporary folder that is gone when the block ends."""
+    with tempfile.TemporaryDirectory(prefix=SCRATCH) as folder:
+        yield Path(folder)
 
 
 @contextlib.contextmanager

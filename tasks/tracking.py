@@ -23,6 +23,9 @@ Log = Callable[[int, dict[str, float]], None]
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 LINEAGE_TAG, GATE_TAG, RELEASED_TAG, CHECKSUMS_TAG = "lineage", "gate", "released", "checksums"
+FORGOTTEN_TAG, TAINTED_TAG = "forgotten", "tainted"
+"""A version whose data held a record that was forgotten since (value: the certificate's id), and whether it was
+trained or tuned on it ("true") or not ("false")."""
 
 LONGEST_DESCRIPTION = 5000
 """Characters: the width of MLflow's column, which PostgreSQL insists on."""
@@ -260,6 +263,43 @@ def _copied(address: str, path: Path) -> None:
             storage.write_with(path, lambda out: shutil.copyfileobj(answer, out))
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise ServerError(f"{address}: cannot be fetched ({error}); look at: tidemill status") from error
+
+
+def run_ids(model: str) -> list[str]:
+    """All MLflow runs of a recipe, its trainings and its releases. Raises ServerError."""
+    client = _client()
+    with _reachable():
+        experiment = client.get_experiment_by_name(model)
+        if experiment is None:
+            return []
+        found, token = [], None
+        while True:
+            page = client.search_runs([experiment.experiment_id], max_results=1000, page_token=token)
+            found += [str(run.info.run_id) for run in page]
+            token = page.token
+            if not token:
+                return found
+
+
+def run_files(run_id: str, folder: str = "") -> list[str]:
+    """The paths of all artifacts of a run. Raises ServerError."""
+    client = _client()
+    with _reachable():
+        entries = client.list_artifacts(run_id, folder)
+        below = [run_files(run_id, entry.path) for entry in entries if entry.is_dir]
+        return [*(entry.path for entry in entries if not entry.is_dir), *(path for paths in below for path in paths)]
+
+
+def run_file(run_id: str, path: str, folder: Path) -> Path:
+    """An artifact of a run, fetched into `folder`. Raises ServerError."""
+    with _reachable():
+        return Path(_client().download_artifacts(run_id, path, str(folder))).resolve()
+
+
+def replace_file(run_id: str, path: str, file: Path) -> None:
+    """Put the file, which has the same name, in the place of a run's artifact. Raises ServerError."""
+    with _reachable():
+        _client().log_artifact(run_id, str(file), path.rpartition("/")[0] or None)
 
 
 def run_url(run_id: str, model: str) -> str | None:

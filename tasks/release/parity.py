@@ -1,6 +1,5 @@
 """Whether the running endpoint answers as the model was evaluated, and which step broke when it does not."""
 
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -58,8 +57,8 @@ def parity(recipe: Recipe, folder: Path) -> Report:
 
 def check(recipe: Recipe, version: tracking.Version) -> Check:
     """Whether the version, as the registry holds it, answers over HTTP as it was evaluated. Raises ServerError."""
-    with tempfile.TemporaryDirectory() as place:
-        found = parity(recipe, registered.fetched(version, recipe.name, Path(place), (FP32,)))
+    with storage.scratch() as place:
+        found = parity(recipe, registered.fetched(version, recipe.name, place, (FP32,)))
     return Check("parity", found.passed, found.reason, found.figures())
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from tasks import inference, registered, storage, tracking
-from tasks.release.rows import SEEN
+from tasks.registered import SEEN
 
 TESTED = "predictions.parquet"
 

@@ -1,9 +1,7 @@
 """Register the present outputs as a version, once, and decide whether it becomes the champion."""
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from tasks import dvc_repo, storage, tracking
@@ -81,13 +79,13 @@ def _registered(recipe: Recipe, paths: Paths, descent: dict[str, Any], metrics: 
     known = [v for v in tracking.versions(recipe.name) if v.tags.get(tracking.LINEAGE_TAG) == descent["id"]]
     if known:
         return known[0]
-    with tempfile.TemporaryDirectory() as folder:
-        bundle(recipe, paths, descent, Path(folder) / "model")
+    with storage.scratch() as folder:
+        bundle(recipe, paths, descent, folder / "model")
         release = tracking.Release(
             model=recipe.name,
             title=recipe.title,
-            description=(Path(folder) / "model" / "model_card.md").read_text(encoding="utf-8"),
-            files=Path(folder) / "model",
+            description=(folder / "model" / "model_card.md").read_text(encoding="utf-8"),
+            files=folder / "model",
             parameters={"seed": str(recipe.seed), "base_model": recipe.train.base_model.url, "kind": recipe.kind},
             figures=figures(metrics),
             tags={tracking.LINEAGE_TAG: str(descent["id"])},
