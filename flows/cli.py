@@ -172,6 +172,50 @@ def check(recipe: RecipeName) -> None:
 
 
 @app.command()
+def ledger(
+    recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="default: all recipes")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show every verdict, promotion, rollback and deletion, oldest first."""
+    from flows import history, tables
+
+    found = history.listed(_home(), recipe)
+    _print_json(found) if as_json else tables.show_ledger(found)
+
+
+@app.command()
+def served(
+    recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="default: all recipes")] = None,
+    at: Annotated[str | None, typer.Option(help="a time such as 2026-11-01T12:00 (UTC); default: now")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which version served at a time, since when and why."""
+    from flows import history
+
+    moment = history.moment(at)
+    found = history.served(_home(), recipe, moment)
+    _print_json(found) if as_json else typer.echo(history.as_text(found, moment))
+
+
+@app.command()
+def rollback(
+    recipe: RecipeName,
+    to: Annotated[int | None, typer.Option(help="the version; default: what served before")] = None,
+) -> None:
+    """Let an earlier version serve again, after it was started and has answered as it was evaluated."""
+    from flows import run_lock, servers, settings, steps
+
+    turn = steps.opened(recipe)
+    home = turn.paths.home
+    settings.apply(settings.flow(home, servers.up(home)))
+    from tasks.release.rollback import roll_back
+
+    with run_lock.left(home, recipe):
+        entry = roll_back(turn.recipe, turn.paths, to)
+    typer.echo(f"{recipe}@{entry.version} serves again: {entry.evidence['reason']}")
+
+
+@app.command()
 def schema() -> None:
     """Write recipes/recipe.schema.json, with which an editor knows every key of a recipe."""
     from tasks import storage

@@ -5,15 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-QUIET = {
-    "DO_NOT_TRACK": "1",
-    "DVC_NO_ANALYTICS": "1",
-    "GX_ANALYTICS_ENABLED": "false",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-}
-"""No dependency reports home."""
+from tasks.quiet import QUIET
 
 LOOPBACK = "127.0.0.1"
 

@@ -72,6 +72,15 @@ def show_checks(checks: Sequence[Mapping[str, Any]]) -> None:
     Console(highlight=False).print(table)
 
 
+def show_ledger(entries: Sequence[Mapping[str, Any]]) -> None:
+    """Print the ledger's entries: when, which version, what, and the reason that the evidence gives."""
+    table = _table("time (UTC)", "version", "entry", "reason")
+    for entry in entries:
+        version = f"{entry['recipe']}@{entry['version']}" if entry["version"] is not None else entry["recipe"]
+        table.add_row(entry["at"][:19], version, entry["kind"], str(entry["evidence"].get("reason", "")))
+    Console(highlight=False).print(table if entries else "the ledger is empty: nothing was ever released here")
+
+
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:

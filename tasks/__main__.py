@@ -7,6 +7,7 @@ import sys
 from tasks.errors import TidemillError
 from tasks.fingerprint.sections import view
 from tasks.paths import STAGES, Paths, project_root
+from tasks.quiet import QUIET
 from tasks.recipe import load
 
 BESIDE = {
@@ -16,18 +17,6 @@ BESIDE = {
     "release": "tasks.release.run",
 }
 """Steps that are no DVC stage, or no stage with outputs of its own, and their modules."""
-
-QUIET = {
-    "DO_NOT_TRACK": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "GX_ANALYTICS_ENABLED": "false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "DVC_NO_ANALYTICS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-}
-"""No dependency reports home."""
 
 
 def main(arguments: list[str]) -> int:

@@ -2,14 +2,14 @@
 
 import shutil
 
-import numpy as np
 import pandas as pd
 import pytest
 from tiny_models import write_model
 
-from tasks import ledger, storage, tracking
+from tasks import inference, ledger, storage, tracking
 from tasks.paths import Paths
 from tasks.recipe import Recipe
+from tasks.release import probes
 from tasks.release.promotion import settled
 from tasks.release.rows import SEEN, seen_records
 
@@ -25,7 +25,6 @@ RECIPE = Recipe.model_validate(
         "gate": {"bootstrap_samples": 1000, "max_latency_ratio": None},
     }
 )
-FILES = ("model.onnx", "tokenizer.json", "model.json", "predictions.parquet", SEEN)
 
 
 class World:
@@ -49,7 +48,9 @@ class World:
         """Let the outputs be those of a model that is right on so many of the rows."""
         answers = [label if place < right else CLASSES[place % 2 - 1] for place, label in enumerate(self.labels)]
         write_model(self.paths.stage("compress"), CLASSES, dict(zip(self.texts, answers, strict=True)), padding)
-        told = pd.DataFrame({"record_id": self.texts, "predicted": answers, "confidence": np.full(ROWS, 0.8)})
+        model = inference.load(self.paths.stage("compress"), "model.onnx", 1)
+        told = pd.DataFrame(model.probabilities(self.texts), columns=[f"p_{name}" for name in CLASSES])
+        told = told.assign(record_id=self.texts, predicted=answers, confidence=told.max(axis=1))
         storage.write_table(self.paths.stage("evaluate") / "predictions.parquet", told)
 
     def register(self, lineage):
@@ -61,6 +62,7 @@ class World:
         shutil.copytree(self.paths.stage("compress"), files)
         shutil.copy(self.paths.stage("evaluate") / "predictions.parquet", files)
         storage.write_table(files / SEEN, seen_records(self.paths))
+        probes.write(RECIPE, self.paths, files)
         storage.write_text(files / "model_card.md", "# The card\n")
         return tracking.register(tracking.Release(self.name, "T", "# The card", files, {}, {}, {"lineage": lineage}))
 
@@ -120,6 +122,7 @@ def kill_after(monkeypatch, steps):
 TRACES = 7
 
 
+@pytest.mark.slow
 def test_a_release_cut_off_after_any_step_and_run_again_ends_as_an_undisturbed_one(world):
     for steps in range(1, TRACES + 2):
         world = World(world.paths.root, f"tiny{steps}")

@@ -7,6 +7,7 @@ from typing import Any
 from tasks import storage
 from tasks.paths import Paths
 from tasks.recipe import Recipe
+from tasks.release import probes
 from tasks.release.model_card import model_card
 from tasks.release.rows import SEEN, seen_records
 from tasks.release.source import archive
@@ -30,5 +31,6 @@ def bundle(recipe: Recipe, paths: Paths, lineage: dict[str, Any], folder: Path) 
     metrics = storage.read_json(paths.stage("evaluate") / "metrics.json")
     storage.write_table(folder / SEEN, seen_records(paths))
     storage.write_text(folder / "model_card.md", model_card(recipe, metrics, lineage, latency))
+    probes.write(recipe, paths, folder)
     storage.write_json(folder / "lineage.json", lineage)
     storage.write_bytes(folder / "source.tar.gz", archive(paths.root, recipe.name))

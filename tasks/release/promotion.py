@@ -6,6 +6,7 @@ anywhere is taken up where it was, and one that was finished changes nothing.
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tasks import ledger, storage, tracking
@@ -13,6 +14,7 @@ from tasks.check import Check
 from tasks.ledger import Entry
 from tasks.paths import Paths
 from tasks.recipe import Recipe
+from tasks.release import parity
 from tasks.release.gate import judged
 from tasks.release.known import gate_mark
 from tasks.release.verdict import Verdict, evidence, from_evidence, markdown
@@ -28,7 +30,8 @@ def settled(recipe: Recipe, paths: Paths, version: tracking.Version, lineage: st
     champion = tracking.champion(recipe.name)
     verdict = _standing(last, version, champion, mark)
     if verdict is None:
-        verdict = judged(recipe, paths, champion, history)
+        found = judged(recipe, paths, champion, history)
+        verdict = replace(found, checks=(*found.checks, parity.check(recipe, version)))
         kept = {**evidence(verdict), "lineage": lineage, "gate": mark}
         ledger.append(paths.home, recipe.name, "verdict", version.number, kept)
     _publish(recipe, version, verdict)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from tasks import inference, storage, tracking
+from tasks.release.registered import model_folder, served_file
 from tasks.release.rows import SEEN
 
 
@@ -23,12 +24,10 @@ class Rival:
 
 def fetched(version: tracking.Version, folder: Path, threads: int) -> Rival:
     """The version's files in `folder`, and its model loaded. Raises ServerError, or TidemillError for a broken file."""
-    description = tracking.download(version, inference.DESCRIPTION, folder)
-    served = str(storage.read_json(description)["served"])
-    for file in ("tokenizer.json", served):
-        tracking.download(version, file, folder)
-    model = inference.load(description.parent, served, threads)
+    model_files = model_folder(version, folder)
+    served = served_file(model_files)
+    model = inference.load(model_files, served, threads)
     known = tracking.has(version, SEEN)
     seen = storage.read_table(tracking.download(version, SEEN, folder)) if known else None
     tested = storage.read_table(tracking.download(version, "predictions.parquet", folder), ["record_id"])
-    return Rival(version.number, model, (description.parent / served).stat().st_size, seen, tested)
+    return Rival(version.number, model, (model_files / served).stat().st_size, seen, tested)
