@@ -82,7 +82,7 @@ def status(as_json: AsJson = False) -> None:
 @app.command()
 def run(recipe: RecipeName, as_json: AsJson = False) -> None:
     """Collect, then run what is out of date, then release: the whole lifecycle of a recipe."""
-    from flows import console, events, outcome, recipe_list, run_lock, servers, steps
+    from flows import console, events, outcome, recipe_list, run_lock, servers, steps, tables
     from flows.run import run as run_lifecycle
 
     turn = steps.opened(recipe)
@@ -95,7 +95,11 @@ def run(recipe: RecipeName, as_json: AsJson = False) -> None:
     with console.showing() if not as_json else contextlib.nullcontext(events.silent) as display:
         results = run_lifecycle(recipe, home, urls, display)
     told = outcome.of_run(turn.paths, results, urls)
-    _print_json(told) if as_json else typer.echo(outcome.as_text(told))
+    if as_json:
+        _print_json(told)
+    else:
+        typer.echo(outcome.as_text(told))
+        tables.show_checks(outcome.new_checks(told))
 
 
 @app.command()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from flows.servers import Report
@@ -57,6 +58,17 @@ def show_recipes(found: Sequence[Mapping[str, Any]]) -> None:
     for row in found:
         fault = f"[red]{row['fault']}[/]" if row["fault"] else ""
         table.add_row(row["name"], row["kind"] or "", row["title"] or "", "yes" if row["listed"] else "no", fault)
+    Console(highlight=False).print(table)
+
+
+def show_checks(checks: Sequence[Mapping[str, Any]]) -> None:
+    """Print the checks of a verdict: which hold, and why; nothing when there are none."""
+    if not checks:
+        return
+    table = _table("check", "", "why")
+    for check in checks:
+        mark = "[green]holds[/]" if check["passed"] else "[red]failed[/]"
+        table.add_row(escape(check["name"]), mark, escape(check["reason"]))
     Console(highlight=False).print(table)
 
 

@@ -272,7 +272,7 @@ class Gate(Strict):
     slice_margin: Share = Field(0.05, description="the loss of the metric in a slice that is still no loss")
     calibration_margin: Share = Field(0.02, description="the rise of the calibration error that is still none")
     max_latency_ms: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="milliseconds for one text on the machine that releases"
+        None, description="milliseconds for one text on the machine that releases, in the fastest of seven rounds"
     )
     max_latency_ratio: Annotated[float, Field(gt=0)] | None = Field(
         1.5, description="how many times the champion's latency, measured side by side"
