@@ -277,7 +277,9 @@ def test_a_flipped_byte_of_the_data_is_named_with_its_file_and_the_stage_that_re
     assert (found.verdict, found.first) == ("DIFFERENT", stage)
     (cause,) = found.causes
     assert cause.kind == "data"
-    assert cause.reason.startswith(f"data/small/{tracked}/{victim['relpath']}: the bytes in the remote are not those")
+    assert cause.reason.startswith(
+        f"data/small/{tracked}/{victim['relpath']}: its content has other bytes in the remote"
+    )
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, flip])
@@ -287,6 +289,17 @@ def test_a_list_of_files_that_is_lost_or_damaged_is_named(released, tmp_path, ha
     found = rebuilt(released, tmp_path, remote)
     assert (found.verdict, found.first) == ("DIFFERENT", "prepare")
     assert found.causes[0].reason.startswith("data/small/raw: its list of files")
+
+
+def test_a_file_that_the_remote_has_lost_is_named(released, tmp_path):
+    remote = remote_copy(released, tmp_path)
+    listed = json.loads(
+        remote_object(remote, dvc_repo.recorded(released.root, "small")["tracked"]["labels"]).read_text()
+    )
+    remote_object(remote, listed[0]["md5"]).unlink()
+    found = rebuilt(released, tmp_path, remote)
+    assert (found.verdict, found.first) == ("DIFFERENT", "annotate")
+    assert found.causes[0].reason == f"data/small/labels/{listed[0]['relpath']}: its content is not in the remote"
 
 
 def test_a_remote_that_is_nowhere_is_asked_for(released, tmp_path):
