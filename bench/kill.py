@@ -12,20 +12,16 @@ import argparse
 import contextlib
 import os
 import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+import small
 
-import killing
-from small_project import small_project, write_template
-from tiny_project import Project, Servers
+import killing  # isort: skip  (a file of tests/, which `small` puts on the path)
+from small_project import small_project
+from tiny_project import Project
 
-from flows import server_commands, servers
+from flows import servers
 
 
 def main() -> int:
@@ -35,25 +31,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--between", action="store_true", help="kill the release between its steps as well")
     asked = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its servers are stopped then too
-    server_commands.PREFERRED_PORTS.update(dict.fromkeys(server_commands.PREFERRED_PORTS, 0))
-    # On a shared machine threads that wait must not burn what the others need; no bit depends on it.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    for variable in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI"):
-        os.environ.pop(variable, None)
-    with tempfile.TemporaryDirectory(prefix="tidemill-kill-") as name:
-        folder = Path(name)
-        home = folder / "home"
-        try:
-            running = Servers(home, servers.up(home))
-            os.environ["MLFLOW_TRACKING_URI"] = running.urls["mlflow"]
-            reference = _reference(folder, running)
-            between = _between(folder, reference) if asked.between else True
-            os.environ["MLFLOW_TRACKING_URI"] = running.urls["mlflow"]
-            good = _anywhere(folder, running, reference, killing.moments(asked.points, reference.seconds, asked.seed))
-            return 0 if good and between else 1
-        finally:
-            servers.down(home)
+    with small.opened("kill") as place:
+        reference = _reference(place)
+        between = _between(place, reference) if asked.between else True
+        os.environ["MLFLOW_TRACKING_URI"] = place.running.urls["mlflow"]
+        anywhere = _anywhere(place, reference, killing.moments(asked.points, reference.seconds, asked.seed))
+    return 0 if anywhere and between else 1
 
 
 @dataclass(frozen=True)
@@ -61,34 +44,29 @@ class Reference:
     """A run that nobody killed: its project, the seconds of its steps, its weights and outputs."""
 
     project: Project
-    template: Path
     seconds: dict[str, float]
     weights: str
     outputs: dict[str, dict[str, str]]
 
 
-def _reference(folder: Path, running: Servers) -> Reference:
-    empty = folder / "empty"
-    empty.mkdir()
-    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], cwd=empty, check=True)
-    template = write_template(folder / "template", empty)
-    project = small_project(template, folder / "reference", running, "reference")
+def _reference(place: small.Place) -> Reference:
+    project = small_project(place.template, place.folder / "reference", place.running, "reference")
     seconds = killing.finished(project, "reference")
     print("uninterrupted: " + ", ".join(f"{step} {took:.1f} s" for step, took in seconds.items()), flush=True)
     weights, outputs = killing.weights(project, "reference"), killing.outputs(project, "reference")
-    return Reference(project, template, seconds, weights, outputs)
+    return Reference(project, seconds, weights, outputs)
 
 
-def _anywhere(folder: Path, running: Servers, reference: Reference, moments: list[killing.Moment]) -> bool:
+def _anywhere(place: small.Place, reference: Reference, moments: list[killing.Moment]) -> bool:
     good = 0
     for number, moment in enumerate(moments, start=1):
         recipe = f"killed_{number}"
-        project = small_project(reference.template, folder / recipe, running, recipe)
+        project = small_project(place.template, place.folder / recipe, place.running, recipe)
         at, faults = _after_kill(project, recipe, moment, reference)
         good += not faults
         told = "; ".join(faults) or "as if never killed"
         print(f"{number:>3}  killed {moment.delay_s:.2f} s into {at} ({moment.way}): {told}", flush=True)
-        shutil.rmtree(folder / recipe)
+        shutil.rmtree(place.folder / recipe)
     print(f"{good} of {len(moments)} points: same weights, same stage outputs, valid registry", flush=True)
     return good == len(moments)
 
@@ -110,9 +88,9 @@ def _after_kill(project: Project, recipe: str, moment: killing.Moment, reference
     return at, faults
 
 
-def _between(folder: Path, reference: Reference) -> bool:
+def _between(place: small.Place, reference: Reference) -> bool:
     """Whether the reference's release, killed between any two of its steps, is finished by the next one."""
-    home = folder / "registry"
+    home = place.folder / "registry"
     try:
         os.environ.pop("MLFLOW_TRACKING_URI")
         os.environ["MLFLOW_TRACKING_URI"] = url = servers.up(home, ["mlflow"])["mlflow"]

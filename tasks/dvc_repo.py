@@ -171,26 +171,55 @@ def fetch(root: Path, recipe: str, name: str, settings: Mapping[str, Any]) -> li
     return faults
 
 
-def _fetched(repo: "Repo", pointer: str, remote_name: str) -> Iterator[Fault]:
+def _fetched(repo: "Repo", pointer: str, remote_name: str) -> list[Fault]:
+    """What of one tracked folder the remote does not give back.
+
+    Raises TidemillError when it has everything and yet something could not be fetched: no fault of the data.
+    """
     from dvc.exceptions import DvcException
     from dvc_objects.errors import ObjectFormatError
 
-    tracked, reason = pointer.removesuffix(".dvc"), ""
+    tracked, failure = pointer.removesuffix(".dvc"), ""
+    faults, unfetched = [], []
     try:
         repo.fetch([pointer], remote=remote_name)
     except ObjectFormatError as error:
-        yield Fault(tracked, f"{tracked}: its list of files in the remote is damaged ({error})")
-        return
+        return [Fault(tracked, f"{tracked}: its list of files in the remote is damaged ({error})")]
     except (DvcException, OSError) as error:
-        reason = f" ({_one_line(error)})"
-    for output in (output for stage in repo.stage.collect(pointer) for output in stage.outs):
-        tree = output.get_obj()
-        if tree is None:
-            yield Fault(tracked, f"{tracked}: its list of files is not in the remote{reason}")
-            continue
-        for key, _, recorded_hash in tree:
-            if wrong := _wrong(Path(output.cache.oid_to_path(recorded_hash.value)), str(recorded_hash.value)):
-                yield Fault(tracked, f"{'/'.join((tracked, *key))}: {wrong}")
+        failure = _one_line(error)
+    outputs = [output for stage in repo.stage.collect(pointer) for output in stage.outs]
+    for output, (name, md5) in ((output, found) for output in outputs for found in _objects(repo, output, remote_name)):
+        file = Path(output.cache.oid_to_path(md5))
+        if not file.is_file() and _is_there(repo, remote_name, md5):
+            unfetched.append(name)
+        elif wrong := _wrong(file, md5.removesuffix(".dir")):
+            faults.append(Fault(tracked, f"{name} {wrong}"))
+    if unfetched and not faults:
+        raise TidemillError(
+            f"{unfetched[0]} could not be fetched, though the remote has it ({failure}); run this again"
+        )
+    return faults
+
+
+def _objects(repo: "Repo", output: Any, remote_name: str) -> Iterator[tuple[str, str]]:
+    """The name and md5 of everything that a tracked folder is kept as: its list, then its files."""
+    from dvc_data.hashfile.tree import Tree
+
+    yield f"{output}: its list of files", str(output.hash_info.value)
+    tree = output.get_obj()
+    if tree is None and _is_there(repo, remote_name, str(output.hash_info.value)):
+        # DVC fetches no list of which a file is missing.
+        tree = Tree.load(repo.cloud.get_remote_odb(remote_name), output.hash_info)
+    for key, _, recorded_hash in tree or ():
+        yield f"{'/'.join((str(output), *key))}: its content", str(recorded_hash.value)
+
+
+def _is_there(repo: "Repo", remote_name: str, md5: str) -> bool:
+    """Whether the remote has it. Raises TidemillError when it does not answer."""
+    try:
+        return bool(repo.cloud.get_remote_odb(remote_name).exists(md5))
+    except Exception as error:  # each kind of store raises a class of its own
+        raise TidemillError(f"DVC remote {remote_name!r} does not answer: {_one_line(error)}") from error
 
 
 def _wrong(file: Path, recorded_md5: str) -> str | None:
@@ -200,7 +229,7 @@ def _wrong(file: Path, recorded_md5: str) -> str | None:
     with file.open("rb") as content:
         found = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     if found != recorded_md5:
-        return f"the bytes in the remote are not those of the release (md5 {recorded_md5} then, {found} now)"
+        return f"has other bytes in the remote than at the release (md5 {recorded_md5} then, {found} now)"
     return None
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 from onnx import TensorProto, helper
 from small_project import small_project
+from tampering import edit_source, flip, remote_object
 from tiny_project import Project, Servers
 
 import flows.rebuild as rebuilding
@@ -26,7 +27,7 @@ from tasks import checksums, dvc_repo, environment, hardware, storage, tracking
 from tasks.errors import BusyError, TidemillError
 from tasks.paths import STAGES
 from tasks.rebuild import nearness, outcome, snapshot
-from tasks.rebuild.differences import Cause, Row, causes, may_round_otherwise
+from tasks.rebuild.differences import Cause, Row, causes, in_order, may_round_otherwise
 from tasks.rebuild.outcome import Outcome
 from tasks.rebuild.released import parsed
 from tasks.recipe import Rebuild
@@ -105,6 +106,17 @@ def test_a_version_from_before_the_machine_was_recorded_can_be_explained_too():
     del old["hardware"]
     old["environment"] = {"requirements.lock": "1"}
     assert told(old, record())[0].startswith("unexplained: ")
+
+
+def test_recorded_stages_are_put_into_the_order_of_the_graph():
+    stages = {
+        "a": {"deps": ["data/m/part.parquet"], "outs": ["data/a"]},
+        "m": {"deps": ["data/z"], "outs": ["data/m"]},
+        "z": {"deps": ["data/raw"], "outs": ["data/z"]},
+        "b": {"deps": ["data/a", "data/z"], "outs": ["data/b"]},
+    }
+    assert in_order(stages) == ["z", "m", "a", "b"]
+    assert in_order({"x": {"deps": ["o"], "outs": ["o"]}}) == ["x"]
 
 
 @pytest.mark.parametrize(
@@ -252,17 +264,6 @@ def remote_copy(project: Project, tmp_path: Path) -> Path:
     return remote
 
 
-def remote_object(remote: Path, md5: str) -> Path:
-    return remote / "files" / "md5" / md5[:2] / md5[2:]
-
-
-def flip(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.chmod(0o644)
-    file.write_bytes(content)
-
-
 @pytest.mark.parametrize(("tracked", "stage"), [("raw", "prepare"), ("labels", "annotate"), ("base_model", "train")])
 def test_a_flipped_byte_of_the_data_is_named_with_its_file_and_the_stage_that_reads_it(
     released, tmp_path, tracked, stage
@@ -276,7 +277,9 @@ def test_a_flipped_byte_of_the_data_is_named_with_its_file_and_the_stage_that_re
     assert (found.verdict, found.first) == ("DIFFERENT", stage)
     (cause,) = found.causes
     assert cause.kind == "data"
-    assert cause.reason.startswith(f"data/small/{tracked}/{victim['relpath']}: the bytes in the remote are not those")
+    assert cause.reason.startswith(
+        f"data/small/{tracked}/{victim['relpath']}: its content has other bytes in the remote"
+    )
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, flip])
@@ -286,6 +289,17 @@ def test_a_list_of_files_that_is_lost_or_damaged_is_named(released, tmp_path, ha
     found = rebuilt(released, tmp_path, remote)
     assert (found.verdict, found.first) == ("DIFFERENT", "prepare")
     assert found.causes[0].reason.startswith("data/small/raw: its list of files")
+
+
+def test_a_file_that_the_remote_has_lost_is_named(released, tmp_path):
+    remote = remote_copy(released, tmp_path)
+    listed = json.loads(
+        remote_object(remote, dvc_repo.recorded(released.root, "small")["tracked"]["labels"]).read_text()
+    )
+    remote_object(remote, listed[0]["md5"]).unlink()
+    found = rebuilt(released, tmp_path, remote)
+    assert (found.verdict, found.first) == ("DIFFERENT", "annotate")
+    assert found.causes[0].reason == f"data/small/labels/{listed[0]['relpath']}: its content is not in the remote"
 
 
 def test_a_remote_that_is_nowhere_is_asked_for(released, tmp_path):
@@ -307,19 +321,6 @@ def changed(live_servers: Servers) -> Iterator[dict[Path, bytes]]:
     yield kept
     for file, content in kept.items():
         file.write_bytes(content)
-
-
-def edit_source(archive: Path, member: str, before: str, after: str) -> None:
-    content = io.BytesIO()
-    with tarfile.open(archive) as old, tarfile.open(fileobj=content, mode="w:gz") as new:
-        for entry in old:
-            text = old.extractfile(entry).read()
-            if entry.name == member:
-                assert before.encode() in text
-                text = text.replace(before.encode(), after.encode())
-                entry.size = len(text)
-            new.addfile(entry, io.BytesIO(text))
-    archive.write_bytes(content.getvalue())
 
 
 def test_an_edited_function_is_named_at_its_stage_and_its_code_does_not_run(released, live_servers, changed, tmp_path):

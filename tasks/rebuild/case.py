@@ -1,5 +1,6 @@
 """One version under rebuild: opened from the registry, its data fetched, its stages compared as they come."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from tasks.fingerprint.run import fingerprint
 from tasks.hardware import hardware
 from tasks.paths import Paths
 from tasks.rebuild import nearness
-from tasks.rebuild.differences import Cause, Row, causes, may_round_otherwise, own_causes
+from tasks.rebuild.differences import Cause, Row, causes, in_order, may_round_otherwise, own_causes
 from tasks.rebuild.outcome import Outcome, Verdict
 from tasks.rebuild.released import Released, fetched, released
 from tasks.rebuild.snapshot import ARCHIVE, Snapshot, unpacked
@@ -41,8 +42,10 @@ def opened(recipe: str, number: int, root: Path) -> Case:
 def changed_source(case: Case) -> Outcome:
     """The outcome for an archive that is not the released one: which stage's code is another, found without running it."""
     fault = str(case.fault)
-    for stage, then in case.released.lineage["fingerprints"].items():
-        found = tuple(cause for cause in own_causes(then, _read_only(case, stage)) if cause.kind in ("code", "recipe"))
+    fingerprints = case.released.lineage["fingerprints"]
+    for stage in in_order(case.released.lineage["stages"]):
+        changes = own_causes(fingerprints[stage], _read_only(case, stage))
+        found = tuple(cause for cause in changes if cause.kind in ("code", "recipe"))
         if found:
             return _ended(case, (), stage, (Cause("code", fault), *found), ("its code was not run",))
     unreached = Cause("code", f"{fault}; no function that a stage reaches is another")
@@ -53,16 +56,17 @@ def _read_only(case: Case, stage: str) -> dict[str, Any]:
     """The stage's fingerprint in the unpacked project; empty when its recipe or suites cannot be read any more."""
     root = case.snapshot.root
     try:
-        return fingerprint(load(root / "recipes" / f"{case.snapshot.recipe}.yaml"), root, stage)
+        found = fingerprint(load(root / "recipes" / f"{case.snapshot.recipe}.yaml"), root, stage)
     except (TidemillError, SyntaxError):
         return {}
+    return dict(json.loads(json.dumps(found)))  # lists, as in the file of then
 
 
 def damaged_data(case: Case, faults: Sequence[dvc_repo.Fault]) -> Outcome:
     """The outcome when the remote does not give the data back: the first stage that would have read it."""
     stages = case.released.lineage["stages"]
     bad = {fault.tracked for fault in faults}
-    first = next((stage for stage, entry in stages.items() if bad & set(entry["deps"])), "collect")
+    first = next((stage for stage in in_order(stages) if bad & set(stages[stage]["deps"])), "collect")
     told = tuple(Cause("data", fault.reason) for fault in faults)
     return _ended(case, (), first, told, ("no stage was run",))
 
@@ -144,8 +148,8 @@ def _remarks(case: Case) -> tuple[str, ...]:
     then, now = case.released.lineage, _made(case)
     found = [
         cause
-        for stage, fingerprint_then in then["fingerprints"].items()
-        for cause in own_causes(fingerprint_then, now["fingerprints"].get(stage))
+        for stage in in_order(then["stages"])
+        for cause in own_causes(then["fingerprints"][stage], now["fingerprints"].get(stage))
     ]
     told = [f"did not matter: {cause.reason}" for cause in dict.fromkeys(found)]
     if case.released.sealed is None:

@@ -38,6 +38,21 @@ class Row:
         return self.then == self.now
 
 
+def in_order(stages: Mapping[str, Record]) -> list[str]:
+    """The recorded stages, each after those whose outputs it reads (a JSON file keeps its keys by the alphabet)."""
+    waiting, ordered = sorted(stages), list[str]()
+    while waiting:
+        made = [output for stage in waiting for output in stages[stage]["outs"]]
+        ready = [stage for stage in waiting if not any(_lies_in(path, made) for path in stages[stage]["deps"])]
+        ordered += ready or waiting
+        waiting = [stage for stage in waiting if stage not in ordered]
+    return ordered
+
+
+def _lies_in(path: str, folders: Sequence[str]) -> bool:
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
+
+
 def causes(stage: str, then: Record, now: Record) -> tuple[Cause, ...]:
     """What may have made `stage` differ, the first stage that does: its data, code, recipe values, packages, machine.
 
