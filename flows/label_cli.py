@@ -32,7 +32,7 @@ def label(
 
     urls = _studio(turn.paths.home)
     _in_flow(start, turn, urls)
-    studio_people.tell(turn.recipe, turn.paths.home, urls["studio"])
+    typer.echo(studio_people.welcome(turn.recipe, turn.paths.home, urls["studio"]))
 
 
 @labels.command()
@@ -66,7 +66,8 @@ def simulate(
 
     turn = _checked(recipe, {})
     url = _studio(turn.paths.home)["studio"]
-    studio_people.simulate(turn, url, truth, studio_people.Crowd(annotators, error_rate))
+    for line in studio_people.simulate(turn, url, truth, studio_people.Crowd(annotators, error_rate)):
+        typer.echo(line)
 
 
 def _checked(recipe: str, values: dict[str, str]) -> "Turn":

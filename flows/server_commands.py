@@ -24,6 +24,8 @@ class Server:
     """What it needs beside the environment of the caller."""
     port: int
     health_path: str
+    patience_s: float = 180.0
+    """How long its start may take: a first one migrates a database; on a busy machine that has taken a minute."""
 
     @property
     def url(self) -> str:
@@ -120,7 +122,8 @@ def studio(home: Path, port: int) -> Server:
         "PYTHONPATH": "",
         "PYTHONUNBUFFERED": "1",
     }
-    return Server("studio", TITLES["studio"], command, {**QUIET, **variables}, port, HEALTH_PATHS["studio"])
+    # Its first start runs hundreds of migrations: half a minute of one core, minutes on a busy machine.
+    return Server("studio", TITLES["studio"], command, {**QUIET, **variables}, port, HEALTH_PATHS["studio"], 600.0)
 
 
 def receiver(home: Path, port: int, urls: Mapping[str, str]) -> Server:
