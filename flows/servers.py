@@ -86,12 +86,12 @@ def worker_up(home: Path, urls: Mapping[str, str]) -> None:
             _started([worker(home, _port(home, "worker"), urls)], home)
 
 
-def receiver_up(home: Path, urls: Mapping[str, str]) -> str:
+def receiver_up(home: Path) -> str:
     """The URL of the label receiver, started if it does not run yet. Raises ServerError like `up`."""
     with _lock(home):
         running = server_state.living(home, "receiver")
         if running is None:
-            (running,) = _started([receiver(home, _port(home, "receiver"), urls)], home)
+            (running,) = _started([receiver(home, _port(home, "receiver"))], home)
     return running.url
 
 
@@ -226,7 +226,7 @@ def _spawned(server: Server, home: Path) -> "subprocess.Popen[bytes]":
     with log.open("wb") as output:
         child = subprocess.Popen(
             server.command,
-            cwd=home,
+            cwd=server.folder or home,
             env={**os.environ, **server.environment},
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -61,7 +61,8 @@ def paths(tmp_path: Path, empty_repository: Path, monkeypatch: pytest.MonkeyPatc
     """An empty project under DVC, with a remote that is a folder."""
     root = tmp_path / "project"
     shutil.copytree(empty_repository, root)
-    (root / ".dvc" / "config").write_text("['remote \"local\"']\n    url = ../../remote\n")
+    with (root / ".dvc" / "config").open("a") as config:
+        config.write("['remote \"local\"']\n    url = ../../remote\n")
     monkeypatch.setenv("TIDEMILL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "cache"))
     return Paths(root, "shop")

@@ -198,8 +198,8 @@ def test_every_kind_has_a_page_whose_answer_comes_back(studio: Studio, kind: str
 def test_stand_ins_answer_over_the_pages_what_label_studio_gives_them(
     studio: Studio, live_studio: RealStudio, paths: Paths
 ) -> None:
-    recipe = recipe_of(label={"budget": 60, "overlap": 2, "overlap_share": 0.5, "strategy": "random"})
-    records = fill(paths, [f"text {number}" for number in range(40)])
+    recipe = recipe_of(label={"budget": 18, "overlap": 2, "overlap_share": 0.5, "strategy": "random"})
+    records = fill(paths, [f"text {number}" for number in range(12)])
     run.run(recipe, paths)
     addresses = tuple(studio_people.STAND_IN.format(number) for number in (1, 2))
     for _ in range(2):
@@ -213,8 +213,8 @@ def test_stand_ins_answer_over_the_pages_what_label_studio_gives_them(
     for address in addresses:
         with people.signed_in(live_studio.url, address, passwords[address]) as person:
             done.append(stand_in.label(person, project, "classify_text", recipe.labels, opinion))
-    assert done == [40, 20], "the first sees every task, the second those that two people answer"
-    assert projects.counts(studio, project) == {"tasks": 40, "finished": 40, "annotations": 60, "skipped": 0}
+    assert done == [12, 6], "the first sees every task, the second those that two people answer"
+    assert projects.counts(studio, project) == {"tasks": 12, "finished": 12, "annotations": 18, "skipped": 0}
     pull.run(recipe, paths)
     rows = landed_labels(paths)
     assert rows["annotator"].value_counts().to_dict() == dict(zip(addresses, done, strict=True))
