@@ -31,8 +31,8 @@ from flows.settings import LOOPBACK
 from tasks import file_lock
 from tasks.errors import ServerError
 
-START_PATIENCE_S = 180.0
-"""A first start migrates a database; on a busy machine that has taken a minute."""
+LOCK_PATIENCE_S = 900.0
+"""How long a second caller waits for the first, which may install Label Studio."""
 STOP_GRACE_S = 10.0
 POLL_S = 0.2
 LOG_TAIL = 8
@@ -82,12 +82,12 @@ def worker_up(home: Path, urls: Mapping[str, str]) -> None:
             _started([worker(home, _port(home, "worker"), urls)], home)
 
 
-def receiver_up(home: Path, urls: Mapping[str, str]) -> str:
+def receiver_up(home: Path) -> str:
     """The URL of the label receiver, started if it does not run yet. Raises ServerError like `up`."""
     with _lock(home):
         running = server_state.living(home, "receiver")
         if running is None:
-            (running,) = _started([receiver(home, _port(home, "receiver"), urls)], home)
+            (running,) = _started([receiver(home, _port(home, "receiver"))], home)
     return running.url
 
 
@@ -128,7 +128,7 @@ def _require_answers(outside: Mapping[str, str]) -> None:
 
 
 def _lock(home: Path) -> contextlib.AbstractContextManager[None]:
-    return file_lock.held(home / "servers" / "up.lock", START_PATIENCE_S)
+    return file_lock.held(home / "servers" / "up.lock", LOCK_PATIENCE_S)
 
 
 def _report(home: Path, name: str, outside: str | None) -> Report:
@@ -222,7 +222,7 @@ def _spawned(server: Server, home: Path) -> "subprocess.Popen[bytes]":
     with log.open("wb") as output:
         child = subprocess.Popen(
             server.command,
-            cwd=home,
+            cwd=server.folder or home,
             env={**os.environ, **server.environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -235,12 +235,12 @@ def _spawned(server: Server, home: Path) -> "subprocess.Popen[bytes]":
 
 
 def _await_health(server: Server, child: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_PATIENCE_S
+    deadline = time.monotonic() + server.patience_s
     while not healthy(server.url + server.health_path):
         if child.poll() is not None:
             raise ServerError(f"{server.title} ended at its start (exit code {child.returncode}); {_last_words(log)}")
         if time.monotonic() > deadline:
-            raise ServerError(f"{server.title} does not answer after {START_PATIENCE_S:g} s; {_last_words(log)}")
+            raise ServerError(f"{server.title} does not answer after {server.patience_s:g} s; {_last_words(log)}")
         time.sleep(POLL_S)
     if child.poll() is not None:
         raise ServerError(f"{server.title} ended at its start, and another server answers at {server.url}")
