@@ -1,12 +1,15 @@
 """The `tidemill` command line. Slow imports wait until a command needs them, so that help comes at once."""
 
 import contextlib
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from flows import label_cli
 from tasks.errors import TidemillError, listed
 
 app = typer.Typer(
@@ -40,13 +43,21 @@ def options(
     """What holds for every command; `main` looks at it."""
 
 
+app.command()(label_cli.label)
+app.add_typer(label_cli.labels, name="labels")
+
+
 @app.command()
-def up() -> None:
+def up(
+    studio: Annotated[bool, typer.Option("--studio", help="Label Studio too, installed at the first time")] = False,
+) -> None:
     """Start the servers that do not run yet, and say where they are."""
     from flows import servers
 
     home = _home()
     _with_worker(home, servers.up(home))
+    if studio:
+        label_cli.studio_up(home)
     _show_status(home, as_json=False)
 
 
@@ -58,6 +69,7 @@ def down() -> None:
     home = _home()
     ended = servers.down(home)
     orphans.end_all(home)
+    orphans.end_all(home / "rebuild")
     typer.echo(f"stopped: {', '.join(ended)}" if ended else "nothing was running")
 
 
@@ -251,6 +263,36 @@ def rollback(
     with run_lock.left(home, recipe):
         entry = roll_back(turn.recipe, turn.paths, to)
     typer.echo(f"{recipe}@{entry.version} serves again: {entry.evidence['reason']}")
+
+
+@app.command()
+def rebuild(
+    version: Annotated[str, typer.Argument(metavar="RECIPE@N", help="a registered version, such as feedback@7")],
+    into: Annotated[
+        Path | None, typer.Option(help="a new folder for the project; default: one that goes again")
+    ] = None,
+    remote: Annotated[str | None, typer.Option(metavar="URL", help="where the data's DVC remote is now")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a version again from the registry alone, and say IDENTICAL, or the first stage that differs and why."""
+    from flows import console, events, servers, settings, tables
+    from flows import rebuild as rebuilding
+    from tasks.paths import project_root
+    from tasks.rebuild import outcome
+
+    # Ended politely, it ends its stage too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    home = _home()
+    place = rebuilding.place(version, home, into)
+    os.environ["MLFLOW_TRACKING_URI"] = servers.up(home, ["mlflow"])["mlflow"]
+    settings.apply(settings.project(home))
+    with console.showing() if not as_json else contextlib.nullcontext(events.silent) as display:
+        found = rebuilding.rebuild(version, project_root(), place, remote, display)
+    if as_json:
+        _print_json(outcome.as_json(found))
+    else:
+        tables.show_rebuild(outcome.table(found.rows), outcome.lines(found))
+    raise typer.Exit(0 if found.passed else 1)
 
 
 @app.command()

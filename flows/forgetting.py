@@ -13,13 +13,13 @@ from flows import run_lock, server_state, servers, settings
 from flows.server_commands import NAMES
 from flows.servers import external
 from tasks import dvc_objects
-from tasks.collect.locks import alone
 from tasks.errors import TidemillError
 from tasks.forget import artifacts, certificate, journal, places, run
 from tasks.forget.exposure import exposures
 from tasks.forget.plan import Outside, Reach, planned, resumed
 from tasks.forget.search import Found, Ground
 from tasks.forget.target import Target, of_texts
+from tasks.locks import alone
 from tasks.paths import Paths
 from tasks.recipe import Recipe, load
 from tasks.tracking import CHAMPION

@@ -90,6 +90,18 @@ def show_deletion(told: Mapping[str, Any]) -> None:
         console.print(versions)
 
 
+def show_rebuild(rows: Sequence[Sequence[str]], lines: Sequence[str]) -> None:
+    """Print the stages that were made again, then what that comes to."""
+    table = _table("stage", "md5 then", "md5 now", "same", "seconds")
+    for row in rows:
+        table.add_row(*row)
+    console = Console(highlight=False)
+    if rows:
+        console.print(table)
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:

@@ -94,8 +94,8 @@ def released_version(model: str, tags: Mapping[str, str]) -> int | None:
         return min(found, default=None)
     finished = " AND ".join(f"tags.{name} = '{value}'" for name, value in wanted.items())
     query = urllib.parse.urlencode({"filter": f"name = '{model}' AND {finished}"})
-    found = _asked(f"model-versions/search?{query}") or {}
-    return min((int(version["version"]) for version in found.get("model_versions", [])), default=None)
+    answer = _asked(f"model-versions/search?{query}") or {}
+    return min((int(version["version"]) for version in answer.get("model_versions", [])), default=None)
 
 
 def versions(model: str) -> list[Version]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tasks import dvc_repo, storage, tracking
 from tasks.errors import TidemillError
+from tasks.fingerprint.run import run as write_fingerprints
 from tasks.markdown import table
 from tasks.paths import Paths
 from tasks.recipe import Recipe
@@ -50,6 +51,8 @@ def run(recipe: Recipe, paths: Paths) -> None:
     """Register, judge, set the alias, and leave outcome.json and card.md in `paths.release`."""
     if tracking.uri() is None:
         raise TidemillError("MLFLOW_TRACKING_URI is not set; `tidemill run` sets it, or start MLflow: tidemill up")
+    # What is archived has to be what ran: code that was edited since makes its stage stale.
+    write_fingerprints(recipe, paths)
     stale = [state.address for state in dvc_repo.plan(paths.root, recipe.name) if state.stale]
     if stale:
         raise TidemillError(f"{stale[0]} is not up to date; run: tidemill run {recipe.name}")
