@@ -1,7 +1,6 @@
 """`tidemill forget`: a record out of everything, while nobody else is at work here."""
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ from tasks.tracking import CHAMPION
 
 IDENTITY_LETTERS = frozenset("0123456789abcdef")
 IDENTITY_LENGTH = 64
+STUDIO, BY_HAND = "Label Studio", "was not searched; delete the tasks with these record ids there"
 LIKENESS = 0.85
 """The least similarity of a near copy where the recipe leaves near duplicates alone."""
 
@@ -157,10 +157,15 @@ def _down(home: Path) -> list[str]:
 
 
 def _up_again(home: Path, ended: Sequence[str]) -> None:
-    if ended:
-        urls = servers.up(home)
-        if "worker" in ended:
-            servers.worker_up(home, urls)
+    if not ended:
+        return
+    urls = servers.up(home)
+    if "worker" in ended:
+        servers.worker_up(home, urls)
+    if "studio" in ended:
+        urls |= servers.up(home, ["studio"])
+    if "receiver" in ended:
+        servers.receiver_up(home, urls)
 
 
 def _none_exposed(_found: Found, _ids: frozenset[str]) -> list[Any]:
@@ -181,8 +186,9 @@ def _outside(urls: dict[str, str], names: Sequence[str]) -> tuple[Outside, ...]:
     found = []
     if "mlflow" in urls:
         found.append(Outside(artifacts.PLACE, partial(artifacts.search, names), artifacts.erase))
+    if "studio" in urls:
+        found.append(Outside(STUDIO, lambda _: [], lambda _, __: [f"{STUDIO} at {urls['studio']}: {BY_HAND}"]))
     if "prefect" in urls:
-        os.environ["PREFECT_API_URL"] = f"{urls['prefect']}/api"
         from flows import prefect_traces
 
         found.append(Outside(prefect_traces.PLACE, partial(prefect_traces.search, names), prefect_traces.erase))

@@ -30,9 +30,6 @@ trained or tuned on it ("true") or not ("false")."""
 LONGEST_DESCRIPTION = 5000
 """Characters: the width of MLflow's column, which PostgreSQL insists on."""
 
-FORGOTTEN_TAG = "forgotten"
-"""On a version that learned from a record which was forgotten since."""
-
 
 @dataclass(frozen=True)
 class Version:

@@ -9,8 +9,11 @@ import pandas as pd
 import pytest
 from tiny_project import Servers
 
-from tasks import storage, tracking
+from tasks import checksums, storage, tracking
 from tasks.forget import artifacts
+from tasks.forget.exposure import exposures
+from tasks.forget.seals import reseal
+from tasks.forget.search import Found
 from tasks.forget.target import of_texts
 from tasks.records import record_id
 
@@ -47,6 +50,28 @@ def test_the_artifacts_of_every_version_are_cleaned_in_their_places(
         "b"
     ]
     assert OTHER in tracking.download(version, "report.html", tmp_path).read_text()
+    # The version says what is there now, and so it still serves.
+    assert reseal([recipe], found) == [f"{recipe}@1"]
+    (version,) = tracking.versions(recipe)
+    tracking.download(version, checksums.FILE, tmp_path)
+    sums = checksums.read(tmp_path, version.tags[tracking.CHECKSUMS_TAG])
+    for name in ("predictions.parquet", "report.html", "model_card.md"):
+        checksums.require(tracking.download(version, name, tmp_path), sums[name])
+
+
+def test_a_version_says_what_it_has_learned_when_its_data_are_gone(
+    live_servers: Servers, recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", live_servers.urls["mlflow"])
+    for number, split in enumerate(("train", "validation", "other"), start=1):
+        files = tmp_path / str(number)
+        seen = pd.DataFrame({"record_id": [record_id(TEXT if split != "other" else OTHER)], "split": [split]})
+        storage.write_table(files / "seen.parquet", seen)
+        storage.write_json(files / "lineage.json", {"tracked": {"raw": f"{number}.dir"}, "stages": {}})
+        tracking.register(tracking.Release(recipe, "title", "", files, {}, {}, {}))
+    found = Found((), {}, {"3.dir": frozenset()})
+    told = [(one.version, one.splits, one.tainted) for one in exposures([recipe], found, TARGET.ids)]
+    assert told == [(1, ("train",), True), (2, ("validation",), True)]
 
 
 def test_the_artifacts_and_runs_of_prefect_that_tell_a_record_go_and_others_stay(

@@ -350,7 +350,7 @@ def test_a_version_that_learned_from_a_forgotten_record_says_so(released, tmp_pa
 
     tracking.tag_version("small", 1, {tracking.FORGOTTEN_TAG: "certificate 7"})
     try:
-        with pytest.raises(TidemillError, match=r"a record that it learned from was forgotten \(certificate 7\)"):
+        with pytest.raises(TidemillError, match=r"a record of its data was forgotten \(certificate 7\)"):
             rebuilt(released, tmp_path)
     finally:
         mlflow.MlflowClient(os.environ["MLFLOW_TRACKING_URI"]).delete_model_version_tag("small", "1", "forgotten")

@@ -69,6 +69,7 @@ def forms(text: str) -> set[bytes]:
         in_json = json.dumps(plain)[1:-1]
         written = {plain, once, once.replace("&#x27;", "&#39;").replace("&quot;", "&#34;"), html.escape(once), in_json}
         written |= {json.dumps(in_json)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1]}
+        written |= {html.escape(plain, quote=False), html.escape(plain, quote=False).replace("&gt;", ">")}
         written |= {plain.replace("|", "\\|"), repr(plain)[1:-1], " ".join(once.split())}
         found |= {form.encode(errors="replace") for form in written}
     return found

@@ -49,7 +49,7 @@ def clean_files(plan: Plan, target: Target, reach: Reach) -> tuple[list[Finding]
 def finish(plan: Plan, reach: Reach, left: Sequence[Finding], faults: Sequence[str]) -> dict[str, Any]:
     """The certificate, written and entered in the ledger, after the versions were marked. The journal goes last."""
     home = reach.ground.home
-    reseal(sorted({one.recipe for one in plan.exposures}), plan.findings)
+    reseal(sorted({plan.recipe, *plan.recipes, *(one.recipe for one in plan.exposures)}), plan.findings)
     for exposure in plan.exposures:
         tracking.tag_version(exposure.recipe, exposure.version, tags(exposure, plan.certificate))
     content = certificate.certificate(plan, reach.ground, left, faults)

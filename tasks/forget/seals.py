@@ -4,19 +4,26 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from tasks import checksums, storage, tracking
+from tasks.forget.artifacts import PLACE
 from tasks.forget.search import Finding
 
 FOLDER = "model"
 """Below it a run keeps its version's artifacts."""
 
+OWN = "mlflow"
+"""The folder of our own MLflow in the home."""
+
 
 def reseal(models: Iterable[str], findings: Iterable[Finding]) -> list[str]:
     """The versions that were sealed anew over their cleaned artifacts. Raises ServerError."""
-    changed = [PurePosixPath(finding.path).parts for finding in findings]
+    paths = [(finding.place, PurePosixPath(finding.path).parts) for finding in findings]
+    changed = [parts for place, parts in paths if FOLDER in parts and (place == PLACE or OWN in parts)]
+    if not changed:
+        return []
     sealed = []
     for model in models:
         for version in tracking.versions(model):
-            files = sorted({parts[-1] for parts in changed if version.run_id in parts and FOLDER in parts})
+            files = sorted({parts[-1] for parts in changed if version.run_id in parts})
             if files and tracking.CHECKSUMS_TAG in version.tags:
                 _seal(model, version, files)
                 sealed.append(f"{model}@{version.number}")

@@ -40,13 +40,13 @@ def parsed(address: str) -> tuple[str, int]:
 def released(recipe: str, number: int, folder: Path) -> Released:
     """The version with its lineage, files to be fetched into `folder`.
 
-    Raises TidemillError when there is no such version, when a record that it learned from was forgotten, or when its
+    Raises TidemillError when there is no such version, when a record of its data was forgotten, or when its
     lineage is not the one that was released: then nothing can be compared.
     """
     version = _version(recipe, number)
     if why := version.tags.get(tracking.FORGOTTEN_TAG):
         raise TidemillError(
-            f"{recipe}@{number}: cannot be made again, since a record that it learned from was forgotten ({why}); "
+            f"{recipe}@{number}: cannot be made again, since a record of its data was forgotten ({why}); "
             f"a version without it comes from: tidemill run {recipe}"
         )
     sealed = _sealed(version, f"{recipe}@{number}", folder)
