@@ -15,7 +15,7 @@ from tasks import inference, storage, tokens
 class Classify(litserve.LitAPI):
     """The model behind LitServe's request loop."""
 
-    def setup(self, device: str) -> None:
+    def setup(self, device: str) -> None:  # noqa: ARG002 (LitServe's signature)
         """Load the model in a worker."""
         folder = Path(sys.argv[1])
         served = storage.read_json(folder / "model.json")["served"]

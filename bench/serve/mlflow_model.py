@@ -10,14 +10,14 @@ import pandas as pd
 class Classify(mlflow.pyfunc.PythonModel):
     """Scores of each text."""
 
-    def load_context(self, context: object) -> None:
+    def load_context(self, context: object) -> None:  # noqa: ARG002 (MLflow's signature)
         """Load the model in a worker."""
         from tasks import inference, storage
 
         folder = Path(os.environ["BENCH_MODEL"])
         self.model = inference.load(folder, storage.read_json(folder / "model.json")["served"], 2)
 
-    def predict(self, context: object, model_input: pd.DataFrame, params: object = None) -> list[list[float]]:
+    def predict(self, context: object, model_input: pd.DataFrame) -> list[list[float]]:  # noqa: ARG002
         """Rows by classes."""
         return self.model.probabilities(model_input["text"].tolist()).tolist()
 
