@@ -51,6 +51,7 @@ class Endpoint:
                 break
         else:
             self.child.wait()
+            self.child.stdout.close()
             raise RuntimeError(self.lines[-1] if self.lines else "said nothing")
         self.url = self.lines[-1].removeprefix("listening on ")
         self.reader = threading.Thread(target=self._read, daemon=True)
