@@ -209,11 +209,64 @@ class Drift(Strict):
     reference_rows: Positive = Field(2000, description="rows of the champion's reference window")
 
 
+class Parity(Strict):
+    """How closely the running endpoint must answer as the evaluated model did, before it may serve."""
+
+    probes: Positive = Field(200, description="test records that are asked through the endpoint")
+    largest_difference: Share = Field(0.02, description="of one probability; another kind of processor moves int8 most")
+    equal_classes: Share = Field(0.995, description="share of the probes whose class must be the evaluated one")
+
+
 class Gate(Strict):
     """When a challenger takes the champion's place."""
 
+    parity: Parity = Parity()
+
     metric: Literal["weighted_f1", "macro_f1", "accuracy"] = "weighted_f1"
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+
+
+class Traffic(Strict):
+    """What is kept of requests and answers, in <home>/traffic/<recipe>/."""
+
+    content: Literal["full", "hashed", "embedding", "none"] = Field(
+        "full", description="the text itself; its record id only; its embedding only (no text, no hash); or no log"
+    )
+    keep_days: Annotated[float, Field(gt=0, le=3650)] = Field(30.0, description="older files are deleted")
+    file_rows: Positive = Field(10_000, description="a file is closed at so many rows")
+    file_minutes: Annotated[float, Field(gt=0)] = Field(5.0, description="and at this age")
+
+
+class Trial(Strict):
+    """How a challenger is tried on live traffic."""
+
+    mode: Literal["off", "shadow", "canary"] = Field(
+        "off", description="shadow: it answers a copy and nobody sees it; canary: it answers its share"
+    )
+    share: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="of the requests that the challenger sees")
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.05, description="the largest chance that an equal challenger is promoted, however often one looks"
+    )
+    margin: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.02, description="how much worse in accuracy still counts as equal, when the trial ends in reject"
+    )
+
+
+class Serve(Strict):
+    """How the champion answers over HTTP."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8300, description="on loopback; 0: any free one")
+    records: Positive = Field(256, description="the most records in one request")
+    body_kb: Positive = Field(1024, description="the largest request body, in kilobytes")
+    waiting: Positive = Field(512, description="the most records that wait; further requests are told to come back")
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = Field(10.0, description="a request that takes longer is ended")
+    rate: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="records a second for each API key (each address without keys); none: no limit"
+    )
+    keys: bool = Field(False, description="every caller needs an API key; make one with: tidemill keys")
+    follow_s: Annotated[float, Field(gt=0, le=60)] = Field(1.0, description="how often the champion is looked up")
+    traffic: Traffic = Traffic()
+    trial: Trial = Trial()
 
 
 class Budget(Strict):
@@ -243,6 +296,7 @@ class Recipe(Strict):
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
     drift: Drift = Drift()
+    serve: Serve = Serve()
     budget: Budget = Budget()
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ from typing import Any
 from tasks import storage
 from tasks.paths import Paths
 from tasks.recipe import Recipe
+from tasks.release import probes
 from tasks.release.model_card import model_card
 from tasks.release.source import archive
 
@@ -28,5 +29,6 @@ def bundle(recipe: Recipe, paths: Paths, lineage: dict[str, Any], folder: Path) 
     latency = storage.read_json(measured) if measured.is_file() else None
     metrics = storage.read_json(paths.stage("evaluate") / "metrics.json")
     storage.write_text(folder / "model_card.md", model_card(recipe, metrics, lineage, latency))
+    probes.write(recipe, paths, folder)
     storage.write_json(folder / "lineage.json", lineage)
     storage.write_bytes(folder / "source.tar.gz", archive(paths.root, recipe.name))
