@@ -14,6 +14,7 @@ BESIDE = {
     "collect": "tasks.collect.run",
     "measure": "tasks.compress.measure",
     "release": "tasks.release.run",
+    "watch": "tasks.watch.run",
 }
 """Steps that are no DVC stage, or no stage with outputs of its own, and their modules."""
 

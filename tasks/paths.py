@@ -72,6 +72,16 @@ class Paths:
         """The last release's outcome and card."""
         return self.home / "release" / self.recipe
 
+    @property
+    def traffic(self) -> Path:
+        """What the endpoint was asked and answered: Parquet files, each written whole."""
+        return self.home / "traffic" / self.recipe
+
+    @property
+    def watch(self) -> Path:
+        """The verdicts on the traffic, and the pages about them."""
+        return self.home / "watch" / self.recipe
+
     def measurement(self, model_sha256: str) -> Path:
         """The latency figures of one model file on this machine."""
         return self.measurements / f"{model_sha256[:16]}-{platform.node() or 'machine'}.json"

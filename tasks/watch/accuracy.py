@@ -1,6 +1,5 @@
 """How often the champion is right on a window without labels, estimated from its own confidence."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,15 +35,19 @@ def estimate(reference: pd.DataFrame, confidence: Confidence) -> Estimate:
 
 
 def thresholded(reference: Confidence, right: NDArray[np.bool_], window: Confidence) -> float:
-    """Average thresholded confidence (Garg et al. 2022): the share of the window above the confidence that as many of
-    the reference's rows exceed as were right."""
+    """The share of the window above the confidence that as many rows of the reference exceed as were right.
+
+    Average thresholded confidence (Garg et al. 2022).
+    """
     threshold = np.quantile(reference, 1 - right.mean())
     return float(np.mean(window > threshold) if right.mean() < 1 else 1.0)
 
 
 def error(reference: pd.DataFrame) -> float | None:
-    """How far the estimate is off on a shift, on average: each domain is estimated from the others, whose true answers
-    are known. None when there are no two domains of LEAST_ROWS rows."""
+    """How far the estimate is off on a shift, on average: each domain is estimated from the others, and is known.
+
+    None when there are no two domains of LEAST_ROWS rows.
+    """
     if "domain" not in reference:
         return None
     sizes = reference["domain"].value_counts()
@@ -62,15 +65,15 @@ def _miss(reference: pd.DataFrame, held_out: "pd.Series[bool]") -> float | None:
     return abs(expected - float(slice_rows["right"].mean()))
 
 
-def told(found: Estimate) -> Sequence[str]:
-    """The estimate in sentences."""
+def told(found: Estimate) -> str:
+    """The estimate in a sentence."""
     certainty = (
         f"on the reference's own domains such estimates were off by {found.error:.1%} on average"
         if found.error is not None
         else "how far such estimates are off could not be measured, since the reference has one domain only"
     )
-    change = "lost" if found.lost > 0 else "gained"
+    change = f"{abs(found.lost):.1%} {'lost' if found.lost > 0 else 'gained'}"
     return (
         f"Accuracy, estimated without labels: {found.window:.1%}, where the reference had {found.reference:.1%} "
-        f"({abs(found.lost):.1%} {change}; {certainty}).",
+        f"({change}; {certainty})."
     )

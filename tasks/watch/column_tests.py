@@ -69,4 +69,4 @@ def effect(window: IntArray, pooled: IntArray, *, ordered: bool) -> float:
 
 
 def _shares(counts: IntArray) -> NDArray[np.float64]:
-    return counts / counts.sum()
+    return np.asarray(counts / counts.sum())

@@ -89,7 +89,7 @@ def is_number(kind: Any) -> bool:
 
 def counted(table: Dataset, bins: Sequence[Bins]) -> list[IntArray]:
     """Rows of each bin, for each of the columns."""
-    totals = [np.zeros(each.size, dtype=np.int64) for each in bins]
+    totals: list[IntArray] = [np.zeros(each.size, dtype=np.int64) for each in bins]
     for batch in tables.batches(table, [each.column for each in bins]):
         for number, each in enumerate(bins):
             totals[number] += _of_batch(batch.column(number), each)
@@ -134,10 +134,10 @@ def _commonest(values: Any) -> list[str]:
 def _numbers(values: Any) -> NDArray[np.float64]:
     import pyarrow as pa
 
-    # A missing value becomes NaN; a chunked array has no zero_copy_only.
-    return np.asarray(
-        pa.chunked_array([values] if isinstance(values, pa.Array) else values).cast(pa.float64()).to_numpy()
-    )
+    # In a chunked array a missing value becomes NaN without more ado.
+    chunks = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
+    numbers: NDArray[np.float64] = chunks.cast(pa.float64()).to_numpy()
+    return numbers
 
 
 def _edges(numbers: NDArray[np.float64]) -> NDArray[np.float64]:

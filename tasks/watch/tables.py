@@ -27,8 +27,10 @@ def of_files(files: Sequence[Path]) -> Dataset:
     missing = [str(file) for file in files if not file.is_file()]
     if missing or not files:
         raise TidemillError(f"{missing[0] if missing else 'no file'}: there is no such table; name Parquet files")
+    # By default whole columns of a file are read ahead: all of it, for one of a single row group or a slow reader.
+    as_needed = ds.ParquetFileFormat(default_fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=False))
     try:
-        return ds.dataset([str(file) for file in files], format="parquet")
+        return ds.dataset([str(file) for file in files], format=as_needed)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise TidemillError(f"{files[0]}: is no readable Parquet table ({reason})") from error
@@ -43,10 +45,9 @@ def of_table(table: "pd.DataFrame") -> Dataset:
 
 
 def batches(table: Dataset, columns: Sequence[str]) -> Iterator[Any]:
-    """Record batches of some columns, in order, few of them in memory at a time."""
-    yield from table.to_batches(
-        columns=list(columns), batch_size=BATCH_ROWS, batch_readahead=1, fragment_readahead=1, use_threads=False
-    )
+    """Record batches of some columns, in order, one in memory at a time."""
+    ahead = {"batch_readahead": 0, "fragment_readahead": 0, "use_threads": False}
+    yield from table.to_batches(columns=list(columns), batch_size=BATCH_ROWS, **ahead)
 
 
 def rows_at(table: Dataset, columns: Sequence[str], positions: NDArray[np.int64]) -> Any:

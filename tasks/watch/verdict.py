@@ -12,6 +12,8 @@ from tasks.watch.permutation import draws_for
 from tasks.watch.tables import Dataset
 
 EMBEDDING = "embedding"
+IDENTITIES = ("record_id", "prediction_id", "text")
+"""Columns that name or hold a record: they differ by nature."""
 LARGEST_MOVES = 3
 
 
@@ -62,7 +64,7 @@ class Verdict:
 def verdict(reference: Dataset, window: Dataset, rule: Rule) -> Verdict:
     """Compare two tables: their common columns, and their `embedding` (lists of numbers) when both have one."""
     rng = np.random.default_rng(rule.seed)
-    found = counts.compared(reference, window, testable(reference, window), rng)
+    found = counts.compared(reference, window, common_columns(reference, window), rng)
     embedded = all(EMBEDDING in table.schema.names for table in (reference, window))
     vectors = (embeddings(reference, rng), embeddings(window, rng)) if embedded else None
     return decided(found, vectors, rule, rng)
@@ -83,7 +85,7 @@ def decided(
     return Verdict(rule, judged, tuple(moves))
 
 
-def testable(reference: Dataset, window: Dataset) -> list[str]:
+def common_columns(reference: Dataset, window: Dataset) -> list[str]:
     """The columns of numbers, names and flags that both tables have."""
     from pyarrow import types
 
@@ -91,12 +93,12 @@ def testable(reference: Dataset, window: Dataset) -> list[str]:
         names = (types.is_string, types.is_large_string, types.is_boolean, types.is_dictionary)
         return counts.is_number(kind) or any(is_kind(kind) for is_kind in names)
 
-    both = [name for name in reference.schema.names if name in window.schema.names]
+    both = [name for name in reference.schema.names if name in window.schema.names and name not in IDENTITIES]
     return [name for name in both if all(plain(table.schema.field(name).type) for table in (reference, window))]
 
 
 def embeddings(table: Dataset, rng: np.random.Generator) -> energy.Vectors:
-    """The embeddings of at most energy.MOST_ROWS rows that have one, rows x width."""
+    """The embeddings of at most energy.MOST_ROWS rows (those of them that have one), rows x width."""
     positions = tables.drawn(table.count_rows(), energy.MOST_ROWS, rng)
     column = tables.rows_at(table, [EMBEDDING], positions).column(EMBEDDING).drop_null()
     return np.stack(column.to_numpy()).astype(np.float32) if len(column) else np.zeros((0, 1), np.float32)
