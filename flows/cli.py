@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows import label_cli
 from tasks.errors import TidemillError, listed
 
 app = typer.Typer(
@@ -40,13 +41,21 @@ def options(
     """What holds for every command; `main` looks at it."""
 
 
+app.command()(label_cli.label)
+app.add_typer(label_cli.labels, name="labels")
+
+
 @app.command()
-def up() -> None:
+def up(
+    studio: Annotated[bool, typer.Option("--studio", help="Label Studio too, installed at the first time")] = False,
+) -> None:
     """Start the servers that do not run yet, and say where they are."""
     from flows import servers
 
     home = _home()
     _with_worker(home, servers.up(home))
+    if studio:
+        label_cli.studio_up(home)
     _show_status(home, as_json=False)
 
 

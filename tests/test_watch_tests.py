@@ -120,7 +120,7 @@ def test_files_and_tables_give_one_verdict(tmp_path: Path) -> None:
 
 
 def test_no_table_of_that_name_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(TidemillError, match="nothing.parquet: there is no such table"):
+    with pytest.raises(TidemillError, match=r"nothing.parquet: there is no such table"):
         tables.of_files([tmp_path / "nothing.parquet"])
     (tmp_path / "text.parquet").write_text("no table")
     with pytest.raises(TidemillError, match=r"text.parquet: is no readable Parquet table"):
@@ -191,7 +191,7 @@ def test_a_month_of_windows_spends_the_months_rate_and_no_more(days: list[float]
 @given(st.floats(0.0, 1.0))
 def test_early_stopping_tells_about_the_same_p_value(true: float) -> None:
     rng = np.random.default_rng(3)
-    found = p_value(1 - true, lambda size: rng.random(size), 4_000)
+    found = p_value(1 - true, rng.random, 4_000)
     assert found == pytest.approx(true, rel=1.0, abs=0.01)
     assert found > 0
 

@@ -115,7 +115,7 @@ class Project:
     def tidemill(self, *words: str, exit_code: int = 0) -> str:
         """The output of `tidemill WORDS`, which has to end with that exit code."""
         with self.start(*words) as child:
-            output, _ = child.communicate(timeout=120)
+            output, _ = child.communicate(timeout=600)
         assert child.returncode == exit_code, output
         return output
 

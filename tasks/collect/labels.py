@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from tasks.annotations import OWN_COLUMNS
 from tasks.collect.columns import checked, mapped, numbers, places, times
-from tasks.collect.label_studio import OWN_COLUMNS
 from tasks.collect.reading import Part
 from tasks.collect.records import record_ids
 from tasks.errors import RecipeError, SourceError

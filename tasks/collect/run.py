@@ -4,16 +4,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from tasks import dvc_repo, storage
-from tasks.collect import shards
+from tasks import dvc_repo, shards, storage
 from tasks.collect.base_model import no_staging_left
 from tasks.collect.card import card, line
 from tasks.collect.incoming import Incoming, incoming
 from tasks.collect.landing import Landed, land
-from tasks.collect.locks import alone
-from tasks.collect.manifests import manifests
 from tasks.collect.pending import pending
 from tasks.errors import SourceError
+from tasks.locks import alone
+from tasks.manifests import manifests
 from tasks.paths import Paths
 from tasks.recipe import Recipe
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks import dvc_repo, inference, storage, tracking
+from tasks import dvc_repo, storage, tracking
+from tasks.champion import served_model
 from tasks.errors import TidemillError
 from tasks.markdown import table
 from tasks.paths import Paths
@@ -40,7 +41,7 @@ def judged(recipe: Recipe, paths: Paths, champion: tracking.Version | None) -> V
     if champion is None:
         return first_version()
     with tempfile.TemporaryDirectory() as folder:
-        model = _fetched(champion, Path(folder), recipe.threads)
+        model = served_model(champion, Path(folder), recipe.threads)
         test = storage.read_table(paths.stage("split") / "test.parquet", columns=["record_id", "text", "label"])
         answers = storage.read_table(paths.stage("evaluate") / "predictions.parquet", ["record_id", "predicted"])
         rows = test.merge(answers, on="record_id", validate="one_to_one")
@@ -52,15 +53,6 @@ def judged(recipe: Recipe, paths: Paths, champion: tracking.Version | None) -> V
 def _codes(recipe: Recipe, names: Iterable[str]) -> NDArray[np.int64]:
     """Class names as positions in the recipe's classes."""
     return np.array([recipe.labels.classes.index(name) for name in names], dtype=np.int64)
-
-
-def _fetched(version: tracking.Version, folder: Path, threads: int) -> inference.Model:
-    """A registered version's served model."""
-    description_file = tracking.download(version, "model.json", folder)
-    served = str(storage.read_json(description_file)["served"])
-    for file in ("tokenizer.json", served):
-        tracking.download(version, file, folder)
-    return inference.load(description_file.parent, served, threads)
 
 
 def card(recipe: Recipe, version: tracking.Version, verdict: Verdict, metrics: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from tasks.paths import Paths
 from tasks.recipe import Recipe
 from tasks.watch import accuracy, alarm, tables, telling, words
 from tasks.watch.tables import Dataset
-from tasks.watch.verdict import Rule, Verdict, verdict
+from tasks.watch.verdict import EMBEDDING, Rule, Verdict, verdict
 from tasks.watch.window import STAMP, Window, last_end, window
 
 TEXTS = 5_000
@@ -38,7 +38,9 @@ def run(recipe: Recipe, paths: Paths) -> None:
         missing = f"{rows:,} answers of {recipe.name}@{champion.number} since the last verdict"
         print(f"no verdict: {missing}; a window needs {recipe.drift.window_rows:,} (drift.window_rows)", flush=True)
         return
-    outcome = judged(recipe, reference(paths, champion), found, champion.number, texts(paths))
+    before = reference(paths, champion)
+    outcome = judged(recipe, before, found, champion.number, texts(paths))
+    show(paths, before, found.rows, outcome)
     keep(paths, outcome)
     print(telling.headline(outcome), flush=True)
 
@@ -111,6 +113,19 @@ def _estimated(before: pd.DataFrame, rows: Dataset) -> dict[str, Any]:
     confidence = np.concatenate([batch.column(0).to_numpy() for batch in tables.batches(rows, ["confidence"])])
     found = accuracy.estimate(before, confidence)
     return {"accuracy": asdict(found), "sentences": [accuracy.told(found)]}
+
+
+def show(paths: Paths, before: pd.DataFrame, rows: Dataset, outcome: dict[str, Any]) -> None:
+    """Write report.html and add the report to the workspace that all recipes share."""
+    from tasks.watch import evidently_page
+
+    columns = [each["name"] for each in outcome["findings"] if each["name"] != EMBEDDING]
+    positions = tables.drawn(rows.count_rows(), evidently_page.MOST_ROWS, np.random.default_rng(0))
+    window = tables.rows_at(rows, columns, positions).to_pandas()
+    numbers = [name for name in columns if pd.api.types.is_numeric_dtype(window[name])]
+    names = [name for name in columns if name not in numbers]
+    sides = evidently_page.Sides(before[columns], window, numbers, names)
+    evidently_page.write(sides, outcome, paths.watch / "report.html", paths.drift_workspace)
 
 
 def keep(paths: Paths, outcome: dict[str, Any]) -> None:
