@@ -31,13 +31,14 @@ class Server:
         return f"http://{LOOPBACK}:{self.port}"
 
 
-NAMES = ("prefect", "mlflow", "worker", "studio", "receiver")
+NAMES = ("prefect", "mlflow", "worker", "studio", "receiver", "evidently")
 TITLES = {
     "prefect": "Prefect",
     "mlflow": "MLflow",
     "worker": "Prefect worker",
     "studio": "Label Studio",
     "receiver": "Label receiver",
+    "evidently": "Evidently",
 }
 HEALTH_PATHS = {
     "prefect": "/api/health",
@@ -45,8 +46,16 @@ HEALTH_PATHS = {
     "worker": "/health",
     "studio": "/health",
     "receiver": "/health",
+    "evidently": "/api/version",
 }
-PREFERRED_PORTS = {"prefect": 4200, "mlflow": 5000, "worker": 8080, "studio": 8090, "receiver": 8091}
+PREFERRED_PORTS = {
+    "prefect": 4200,
+    "mlflow": 5000,
+    "worker": 8080,
+    "studio": 8090,
+    "receiver": 8091,
+    "evidently": 8092,
+}
 URL_VARIABLES = {"prefect": "PREFECT_API_URL", "mlflow": "MLFLOW_TRACKING_URI", "studio": "LABEL_STUDIO_URL"}
 """A user who sets one of these has a server already; ours is not started then."""
 
@@ -127,6 +136,12 @@ def receiver(home: Path, port: int, urls: Mapping[str, str]) -> Server:
     """What Label Studio tells of every answer, so that the pull is continuous."""
     variables = {"TIDEMILL_RECEIVER_PORT": str(port), **settings.studio(home, urls["studio"])}
     return _server("receiver", ("flows.label_receiver",), {**settings.project(home), **variables}, port)
+
+
+def evidently(home: Path, port: int) -> Server:
+    """Evidently's pages over the workspace in the home folder: the verdicts of all recipes and their trends."""
+    command = ("evidently.cli", "ui", "--workspace", str(home / "evidently"), "--host", LOOPBACK, "--port", str(port))
+    return _server("evidently", command, settings.project(home), port)
 
 
 def _server(name: str, command: tuple[str, ...], variables: Mapping[str, str], port: int) -> Server:

@@ -82,6 +82,7 @@ class Paths:
         """The verdicts on the traffic, and the pages about them."""
         return self.home / "watch" / self.recipe
 
+    @property
     def labelling(self) -> Path:
         """What is under way between this machine and Label Studio, and the cards of what came of it."""
         return self.home / "label" / self.recipe

@@ -146,4 +146,4 @@ def _edges(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     if len(distinct) < MOST_BINS:
         return distinct[:-1]
     cuts = np.quantile(numbers, np.arange(1, MOST_BINS) / MOST_BINS, method="inverted_cdf")
-    return np.unique(cuts)
+    return np.asarray(np.unique(cuts))
