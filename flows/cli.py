@@ -208,6 +208,24 @@ def served(
 
 
 @app.command()
+def rollback(
+    recipe: RecipeName,
+    to: Annotated[int | None, typer.Option(help="the version; default: what served before")] = None,
+) -> None:
+    """Let an earlier version serve again, after it was started and has answered as it was evaluated."""
+    from flows import run_lock, servers, settings, steps
+
+    turn = steps.opened(recipe)
+    home = turn.paths.home
+    settings.apply(settings.flow(home, servers.up(home)))
+    from tasks.release.rollback import roll_back
+
+    with run_lock.left(home, recipe):
+        entry = roll_back(turn.recipe, turn.paths, to)
+    typer.echo(f"{recipe}@{entry.version} serves again: {entry.evidence['reason']}")
+
+
+@app.command()
 def schema() -> None:
     """Write recipes/recipe.schema.json, with which an editor knows every key of a recipe."""
     from tasks import storage

@@ -256,12 +256,37 @@ class Parity(Strict):
 
 
 class Gate(Strict):
-    """When a challenger takes the champion's place."""
+    """When a challenger takes the champion's place: every check has to hold (docs/gate.md)."""
 
+    metric: Literal["weighted_f1", "macro_f1", "accuracy"] = Field(
+        "weighted_f1", description="what the challenger must be better in, and in no slice worse"
+    )
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.025, description="one-sided: the largest chance to promote a challenger that is no better"
+    )
+    power: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        0.8, description="the chance to find the gain that is printed as the smallest one which can be found"
+    )
+    bootstrap_samples: Annotated[int, Field(ge=1000, le=100_000)] = Field(
+        10_000, description="resamples of the test rows; more are drawn when alpha has become small"
+    )
+    reuse: Literal["spend", "ignore"] = Field(
+        "spend", description="each verdict on the same test rows spends a part of alpha, or every one has all of it"
+    )
+    slices: tuple[Literal["domain", "length", "agreement"], ...] = Field(
+        ("domain", "length", "agreement"), description="ways to cut the test rows in which no slice may be worse"
+    )
+    slice_margin: Share = Field(0.05, description="the loss of the metric in a slice that is still no loss")
+    calibration_margin: Share = Field(0.02, description="the rise of the calibration error that is still none")
+    max_latency_ms: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="milliseconds for one text on the machine that releases"
+    )
+    max_latency_ratio: Annotated[float, Field(gt=0)] | None = Field(
+        1.5, description="how many times the champion's latency, measured side by side"
+    )
+    max_size_mb: Annotated[float, Field(gt=0)] | None = Field(None, description="megabytes of the served model file")
+    max_size_ratio: Annotated[float, Field(gt=0)] | None = Field(1.5, description="how many times the champion's size")
     parity: Parity = Parity()
-
-    metric: Literal["weighted_f1", "macro_f1", "accuracy"] = "weighted_f1"
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 
 
 class Traffic(Strict):

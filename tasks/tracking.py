@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 Log = Callable[[int, dict[str, float]], None]
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-LINEAGE_TAG, RELEASED_TAG = "lineage", "released"
+LINEAGE_TAG, GATE_TAG, RELEASED_TAG = "lineage", "gate", "released"
+
+LONGEST_DESCRIPTION = 5000
+"""Characters: the width of MLflow's column, which PostgreSQL insists on."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +78,16 @@ def _log(client: "MlflowClient", run_id: str, step: int, figures: Mapping[str, f
         client.log_batch(run_id, metrics=[Metric(name, value, now, step) for name, value in figures.items()])
 
 
-def released_version(model: str, lineage: str) -> int | None:
-    """The version of `model` with this lineage whose release was finished, or None.
+def released_version(model: str, tags: Mapping[str, str]) -> int | None:
+    """The version of `model` with these tags whose release was finished, or None.
 
     One small request: MLflow itself is not imported. Raises ServerError when the server does not answer.
     """
-    where = uri()
+    where, wanted = uri(), {**tags, RELEASED_TAG: "true"}
     if where is None or not where.startswith("http"):
-        found = [v.number for v in versions(model) if v.tags.get(LINEAGE_TAG) == lineage and RELEASED_TAG in v.tags]
+        found = [v.number for v in versions(model) if wanted.items() <= v.tags.items()]
         return min(found, default=None)
-    finished = f"tags.{LINEAGE_TAG} = '{lineage}' AND tags.{RELEASED_TAG} = 'true'"
+    finished = " AND ".join(f"tags.{name} = '{value}'" for name, value in wanted.items())
     query = urllib.parse.urlencode({"filter": f"name = '{model}' AND {finished}"})
     try:
         with urllib.request.urlopen(f"{where}/api/2.0/mlflow/model-versions/search?{query}", timeout=30) as answer:  # noqa: S310
@@ -152,7 +155,7 @@ def register(release: Release) -> Version:
             source=f"runs:/{run_id}/model",
             run_id=run_id,
             tags=dict(release.tags),
-            description=release.description,
+            description=release.description[:LONGEST_DESCRIPTION],
         )
         client.set_terminated(run_id)
     return Version(int(version.version), run_id, (), dict(release.tags))
@@ -171,6 +174,27 @@ def tag_version(model: str, number: int, tags: Mapping[str, str]) -> None:
     with _reachable():
         for name, value in tags.items():
             client.set_model_version_tag(model, str(number), name, value)
+
+
+def describe(model: str, number: int, text: str) -> None:
+    """Let `text` (markdown) stand above everything else on the version's page. Raises ServerError."""
+    client = _client()
+    with _reachable():
+        client.update_model_version(model, str(number), text[:LONGEST_DESCRIPTION])
+
+
+def attach(version: Version, folder: Path) -> None:
+    """Put the folder's files among the version's artifacts, in place of older ones. Raises ServerError."""
+    client = _client()
+    with _reachable():
+        client.log_artifacts(version.run_id, str(folder), "model")
+
+
+def has(version: Version, file: str) -> bool:
+    """Whether `file` (a name below `model/`) is among the version's artifacts. Raises ServerError."""
+    client = _client()
+    with _reachable():
+        return any(found.path == f"model/{file}" for found in client.list_artifacts(version.run_id, "model"))
 
 
 def download(version: Version, file: str, folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """Whether the running endpoint answers as the model was evaluated, and which step broke when it does not."""
 
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -7,14 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks import storage
+from tasks import storage, tracking
+from tasks.check import Check
 from tasks.errors import ServerError
 from tasks.recipe import Parity, Recipe
 from tasks.records import CONTENT_COLUMN
 from tasks.release.broken import Broken
-from tasks.release.diagnosis import diagnosed
+from tasks.release.diagnosis import FP32, diagnosed
 from tasks.release.endpoint import asked, running
 from tasks.release.probes import FILE, probability_columns
+from tasks.release.registered import model_folder
 
 Probabilities = NDArray[np.floating[Any]]
 
@@ -52,6 +55,16 @@ def parity(recipe: Recipe, folder: Path) -> Report:
         return Report(False, len(probes), 1.0, 0.0, "endpoint", str(error))
     broken = None if within(expected, answered, recipe.gate.parity) else diagnosed(recipe, folder, probes, answered)
     return _report(expected, answered, broken, recipe.gate.parity)
+
+
+def check(recipe: Recipe, version: tracking.Version) -> Check:
+    """Whether the version, as the registry holds it, answers over HTTP as it was evaluated. Raises ServerError."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = model_folder(version, Path(place))
+        for file in (FP32, FILE):
+            tracking.download(version, file, folder)
+        found = parity(recipe, folder)
+    return Check("parity", found.passed, found.reason, found.figures())
 
 
 def within(expected: Probabilities, answered: Probabilities, budget: Parity) -> bool:
