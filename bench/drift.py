@@ -48,7 +48,7 @@ def ours(reference: Answered, window: Answered, rule: Rule, seed: int) -> Verdic
     """Our verdict on COLUMNS and embeddings."""
     rng = np.random.default_rng(seed)
     both = [tables.of_table(each.table[COLUMNS]) for each in (reference, window)]
-    vectors = [each.vectors[tables.drawn(len(each.vectors), energy.MOST_ROWS, rng)] for each in (reference, window)]
+    vectors = [each.vectors(energy.MOST_ROWS, rng) for each in (reference, window)]
     return decided(counts.compared(*both, COLUMNS, rng), (vectors[0], vectors[1]), rule, rng)
 
 
@@ -56,7 +56,7 @@ def theirs(reference: Answered, window: Answered) -> dict[str, bool]:
     """Evidently's verdicts by its defaults: any column, half of the columns, and the embeddings by its model method."""
     drifts = evidently_defaults.drifted(reference.table, window.table, NUMBERS, NAMES)
     few = np.random.default_rng(0)
-    vectors = [each.vectors[tables.drawn(len(each.vectors), energy.MOST_ROWS, few)] for each in (reference, window)]
+    vectors = [each.vectors(energy.MOST_ROWS, few) for each in (reference, window)]
     return {
         "any column": any(drifts.values()),
         "half of the columns": sum(drifts.values()) >= len(drifts) / 2,
@@ -135,7 +135,8 @@ def mixed(home: Answered, away: Answered, share: float, rows: int, rng: np.rando
     """A window with that share of rows from elsewhere."""
     foreign = rng.binomial(rows, share)
     parts = [drawn(home, rows - foreign, rng), drawn(away, foreign, rng)]
-    return Answered(pd.concat([part.table for part in parts]), np.concatenate([part.vectors for part in parts]))
+    every = np.concatenate([part.every[part.places] for part in parts])
+    return Answered(pd.concat([part.table for part in parts]), every, np.arange(rows))
 
 
 def relabelled(home: Answered, more: float, rows: int, rng: np.random.Generator) -> Answered:

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from tasks import storage
 from tasks.evaluate.reference import text_statistics
+from tasks.watch import tables
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
@@ -40,15 +41,21 @@ class Champion:
 
 @dataclass(frozen=True)
 class Answered:
-    """Texts as the traffic log has them: a table with COLUMNS, `text`, `label` and `right`; embeddings, rows x width."""
+    """Texts as the traffic log has them: a table with COLUMNS, `text`, `label` and `right`, and their embeddings."""
 
     table: pd.DataFrame
-    vectors: np.ndarray
+    every: np.ndarray
+    """Embeddings, rows x width, of which these texts have some."""
+    places: np.ndarray
 
     def where(self, rows: np.ndarray) -> "Answered":
         """Some of the rows: a mask or positions."""
         positions = np.flatnonzero(rows) if rows.dtype == bool else rows
-        return Answered(self.table.iloc[positions], self.vectors[positions])
+        return Answered(self.table.iloc[positions], self.every, self.places[positions])
+
+    def vectors(self, most: int, rng: np.random.Generator) -> np.ndarray:
+        """The embeddings of at most so many of the texts."""
+        return self.every[self.places[tables.drawn(len(self.places), most, rng)]]
 
 
 def texts(data: Path) -> pd.DataFrame:
@@ -94,7 +101,7 @@ def answered(model: Champion, met: pd.DataFrame) -> Answered:
         label=met["label"].to_numpy(),
         right=predicted == met["label"].to_numpy(),
     )
-    return Answered(table, vectors)
+    return Answered(table, vectors, np.arange(len(table)))
 
 
 def with_typos(contents: Sequence[str], share: float, rng: np.random.Generator) -> list[str]:

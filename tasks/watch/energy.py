@@ -1,6 +1,7 @@
 """Whether the embeddings of the window differ from the reference's: the energy distance, calibrated by permutation."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,11 @@ class Distances:
 
     between: Vectors
     reference_rows: int
+
+    @cached_property
+    def sums(self) -> FloatArray:
+        """Of each row."""
+        return np.asarray(self.between.sum(axis=1, dtype=np.float64))
 
 
 def tested(reference: Vectors, window: Vectors, draws: int, rng: np.random.Generator) -> Finding:
@@ -47,7 +53,10 @@ def distances(reference: Vectors, window: Vectors) -> Distances:
     """All pairwise distances."""
     rows = np.concatenate([reference, window]).astype(np.float32)
     squares = (rows * rows).sum(axis=1)
-    between = squares[:, None] + squares[None] - 2 * (rows @ rows.T)
+    between = rows @ rows.T  # 64 MB for 4,000 rows: from here on in place
+    between *= -2
+    between += squares[:, None]
+    between += squares[None]
     np.sqrt(np.maximum(between, 0, out=between), out=between)
     np.fill_diagonal(between, 0)
     return Distances(between, len(reference))
@@ -57,8 +66,8 @@ def energies(found: Distances, membership: Vectors) -> FloatArray:
     """The unbiased energy distance of each way of dealing the rows (rows x ways; 1: reference, 0: window)."""
     n, m = found.reference_rows, len(found.between) - found.reference_rows
     inside = np.einsum("ij,ij->j", membership, found.between @ membership, dtype=np.float64)
-    across = found.between.sum(axis=1, dtype=np.float64) @ membership - inside
-    others = found.between.sum(dtype=np.float64) - inside - 2 * across
+    across = found.sums @ membership - inside
+    others = found.sums.sum() - inside - 2 * across
     return np.asarray(2 * across / (n * m) - inside / (n * max(n - 1, 1)) - others / (m * max(m - 1, 1)))
 
 
