@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from flows import server_state
+from flows import server_state, studio_install
 from flows.health import healthy
 from flows.process_tree import alive, end, identity
 from flows.server_commands import (
@@ -22,6 +22,8 @@ from flows.server_commands import (
     Server,
     mlflow,
     prefect,
+    receiver,
+    studio,
     worker,
 )
 from flows.server_state import Started
@@ -53,16 +55,24 @@ class Report:
     log: Path
 
 
-def up(home: Path) -> dict[str, str]:
-    """The URLs of Prefect and MLflow, both well: what runs is kept, what is missing is started.
+def up(home: Path, names: Sequence[str] = ("prefect", "mlflow")) -> dict[str, str]:
+    """The URLs of Prefect and MLflow (or of `names` alone), all well: what runs is kept, what is missing is started.
 
     A second caller waits for the first. Raises ServerError with the last lines of its log when a server cannot start.
     """
-    outside = external(home)
+    outside = {name: url for name, url in external(home).items() if name in names}
     _require_answers(outside)
     with _lock(home):
-        started = _ensured(home, [name for name in ("prefect", "mlflow") if name not in outside])
+        started = _ensured(home, [name for name in names if name not in outside])
     return {**outside, **{server.name: server.url for server in started}}
+
+
+def studio_up(home: Path) -> str:
+    """The URL of Label Studio, which is well: installed and started if need be. Raises ServerError like `up`."""
+    with _lock(home):
+        if "studio" not in external(home) and not studio_install.installed(home):
+            studio_install.install(home)
+    return up(home, ("studio",))["studio"]
 
 
 def worker_up(home: Path, urls: Mapping[str, str]) -> None:
@@ -70,6 +80,15 @@ def worker_up(home: Path, urls: Mapping[str, str]) -> None:
     with _lock(home):
         if server_state.living(home, "worker") is None:
             _started([worker(home, _port(home, "worker"), urls)], home)
+
+
+def receiver_up(home: Path, urls: Mapping[str, str]) -> str:
+    """The URL of the label receiver, started if it does not run yet. Raises ServerError like `up`."""
+    with _lock(home):
+        running = server_state.living(home, "receiver")
+        if running is None:
+            (running,) = _started([receiver(home, _port(home, "receiver"), urls)], home)
+    return running.url
 
 
 def down(home: Path, names: Sequence[str] = NAMES) -> list[str]:
@@ -135,7 +154,7 @@ def _ensured(home: Path, names: Sequence[str]) -> list[Started]:
         elif started:
             end(started.process, STOP_GRACE_S)
     known = {started.name for started in kept}
-    make = {"prefect": prefect, "mlflow": mlflow}
+    make = {"prefect": prefect, "mlflow": mlflow, "studio": studio}
     missing = [make[name](home, _port(home, name)) for name in names if name not in known]
     return kept + (_started(missing, home) if missing else [])
 

@@ -81,6 +81,39 @@ def show_ledger(entries: Sequence[Mapping[str, Any]]) -> None:
     Console(highlight=False).print(table if entries else "the ledger is empty: nothing was ever released here")
 
 
+def show_rebuild(rows: Sequence[Sequence[str]], lines: Sequence[str]) -> None:
+    """Print the stages that were made again, then what that comes to."""
+    table = _table("stage", "md5 then", "md5 now", "same", "seconds")
+    for row in rows:
+        table.add_row(*row)
+    console = Console(highlight=False)
+    if rows:
+        console.print(table)
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def show_deletion(told: Mapping[str, Any]) -> None:
+    """Print what is to be forgotten: the records, where they stand, and the versions that have met them."""
+    records = _table("record", "because")
+    for name in told["record_ids"]:
+        records.add_row(name, "asked for")
+    for copy in told["near_copies"]:
+        records.add_row(copy["record_id"], f"{copy['how']}, {copy['similarity']:.2f} like {copy['of'][:12]}…")
+    found = _table("where", "files", "rows", "passages")
+    for row in told["found"]:
+        found.add_row(row["place"], *(f"{row[name]:,}" for name in ("files", "rows", "passages")))
+    console = Console(highlight=False)
+    console.print(records)
+    console.print(found if told["found"] else "found nowhere")
+    if told["versions"]:
+        versions = _table("version", "aliases", "trained on it", "because")
+        for one in told["versions"]:
+            trained = "[red]yes[/]" if one["tainted"] else "no"
+            versions.add_row(f"{one['recipe']}@{one['version']}", ", ".join(one["aliases"]), trained, one["why"])
+        console.print(versions)
+
+
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:

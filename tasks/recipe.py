@@ -1,6 +1,7 @@
 """A use case as frozen values: what `recipes/<name>.yaml` may say, checked before anything runs."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,8 @@ Positive = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Action = Literal["keep", "flag", "mask"]
+MailAddress = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)]
+Strategy = Literal["uncertain_diverse", "uncertain", "diverse", "drifted", "disagreement", "random"]
 
 MOST_HELD_OUT = 0.9
 """The largest share of the records that may be kept from training."""
@@ -195,6 +198,34 @@ class Compress(Strict):
     )
 
 
+class Label(Strict):
+    """Which records people are asked about, and how many people each."""
+
+    budget: Positive = Field(200, description="answers that people give in one round")
+    strategy: Strategy = Field(
+        "uncertain_diverse", description="how a round's records are chosen; docs/labelling.md says when which one helps"
+    )
+    random_share: Share = Field(
+        0.2, description="of a round's records, drawn at random: what validates and tests has to be a fair sample"
+    )
+    candidates: Positive = Field(5000, description="records of the pool, at random, among which a strategy chooses")
+    enough: Positive = Field(1, description="a record with so many labels is not asked about")
+    overlap: Annotated[int, Field(ge=1, le=50)] = Field(
+        3, description="people who answer the same record, where several do"
+    )
+    overlap_share: Share = Field(0.1, description="of a round's records, answered by `overlap` people each")
+    annotators: tuple[MailAddress, ...] = Field(
+        (), description="who gets a login on the Label Studio that Tidemill starts"
+    )
+    show_predictions: bool = Field(
+        False, description="show people what the champion says; faster, but people then agree with it and each other"
+    )
+    instructions: str = Field("", description="shown to the annotators")
+    dispute_below: Share = Field(
+        0.6, description="a record whose labels agree less than this with their consensus goes to review"
+    )
+
+
 class Evaluate(Strict):
     """How good the model is, where, and against what."""
 
@@ -251,6 +282,12 @@ class Gate(Strict):
     parity: Parity = Parity()
 
 
+class Forget(Strict):
+    """What happens beside the removal when a record is forgotten."""
+
+    retrain_champion: bool = Field(False, description="run the lifecycle again when the champion was trained on it")
+
+
 class Traffic(Strict):
     """What is kept of requests and answers, in <home>/traffic/<recipe>/."""
 
@@ -294,6 +331,15 @@ class Serve(Strict):
     trial: Trial = Trial()
 
 
+class Rebuild(Strict):
+    """How near a version that is made again on other hardware must come. On the same it has the same bytes."""
+
+    weight_difference: Annotated[float, Field(ge=0)] = Field(
+        0.02, description="the largest difference of any weight of model.onnx (absolute)"
+    )
+    agreement: Share = Field(0.98, description="share of the test records that get the same answer, at least")
+
+
 class Budget(Strict):
     """What one run may use; more than that stops it."""
 
@@ -313,6 +359,7 @@ class Recipe(Strict):
     remote: str = Field("local", description="a DVC remote of .dvc/config")
     sources: tuple[RecordSource, ...] = Field(min_length=1)
     labels: Labels
+    label: Label = Label()
     prepare: Prepare = Prepare()
     validation: Validate = Field(Validate(), alias="validate")
     split: Split = Split()
@@ -321,7 +368,10 @@ class Recipe(Strict):
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
     drift: Drift = Drift()
+    forget: Forget = Forget()
+
     serve: Serve = Serve()
+    rebuild: Rebuild = Rebuild()
     budget: Budget = Budget()
 
     @model_validator(mode="after")
@@ -368,6 +418,23 @@ class _StrictLoader(yaml.SafeLoader):
         if twice:
             raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} stands twice", node.start_mark)
         return super().construct_mapping(node, deep=deep)
+
+
+def with_values(recipe: Recipe, values: Mapping[str, str]) -> Recipe:
+    """The recipe with other values, by dotted path as text. Raises RecipeError that lists every fault with its key."""
+    if not values:
+        return recipe
+    content = recipe.model_dump(mode="json", by_alias=True)
+    for path, text in values.items():
+        *sections, key = path.split(".")
+        section = content
+        for name in sections:
+            section = section[name]
+        section[key] = yaml.safe_load(text)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(listed([_fault(item) for item in error.errors()], recipe.name)) from error
 
 
 def _fault(item: Any) -> str:
