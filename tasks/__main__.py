@@ -12,6 +12,7 @@ from tasks.recipe import load
 BESIDE = {
     "fingerprint": "tasks.fingerprint.run",
     "collect": "tasks.collect.run",
+    "federate": "tasks.federate.run",
     "measure": "tasks.compress.measure",
     "release": "tasks.release.run",
 }

@@ -112,10 +112,10 @@ class Project:
             start_new_session=True,
         )
 
-    def tidemill(self, *words: str, exit_code: int = 0) -> str:
+    def tidemill(self, *words: str, exit_code: int = 0, patience_s: float = 120) -> str:
         """The output of `tidemill WORDS`, which has to end with that exit code."""
         with self.start(*words) as child:
-            output, _ = child.communicate(timeout=120)
+            output, _ = child.communicate(timeout=patience_s)
         assert child.returncode == exit_code, output
         return output
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from tasks import dvc_repo, storage
+from tasks import dvc_repo, federated, storage
 from tasks.errors import TidemillError
 from tasks.paths import STAGES, Paths
 
@@ -20,10 +20,12 @@ def lineage(recipe: str, paths: Paths) -> dict[str, Any]:
         raise TidemillError(f"dvc.lock: {missing[0]}@{recipe} has never run; run: tidemill run {recipe}")
     stages = {stage: _hashes(recorded["stages"][stage]) for stage in STAGES}
     covered = {"recipe": recipe, "stages": stages, "tracked": recorded["tracked"]}
+    told = federated.manifest(paths)
     lock = paths.root / "requirements.lock"
     return {
         **covered,
         "id": hashlib.sha256(json.dumps(covered, sort_keys=True).encode()).hexdigest(),
+        **({"federated": told} if told else {}),
         "environment": {"requirements.lock": storage.sha256_file(lock) if lock.is_file() else None},
         "fingerprints": {stage: storage.read_json(paths.fingerprints / f"{stage}.json") for stage in STAGES},
     }

@@ -14,6 +14,7 @@ from tasks.markdown import table
 from tasks.paths import Paths
 from tasks.recipe import Recipe
 from tasks.release.bundle import bundle
+from tasks.release.federation import federated_words, too_little_privacy
 from tasks.release.lineage import lineage
 from tasks.release.verdict import Verdict, compared, first_version
 
@@ -85,7 +86,8 @@ def run(recipe: Recipe, paths: Paths) -> None:
     descent = lineage(recipe.name, paths)
     metrics = storage.read_json(paths.stage("evaluate") / "metrics.json")
     version = _registered(recipe, paths, descent, metrics)
-    verdict = _remembered(version) or judged(recipe, paths, tracking.champion(recipe.name))
+    verdict = _remembered(version) or too_little_privacy(recipe.gate, paths)
+    verdict = verdict or judged(recipe, paths, tracking.champion(recipe.name))
     alias = tracking.CHAMPION if verdict.promoted else tracking.CHALLENGER
     # Decided, then done, then said to be done: a run that is cut off in between is taken up where it was.
     tracking.tag_version(recipe.name, version.number, {"verdict": alias, "reason": verdict.reason})
@@ -115,9 +117,14 @@ def _registered(recipe: Recipe, paths: Paths, descent: dict[str, Any], metrics: 
             title=recipe.title,
             description=(Path(folder) / "model" / "model_card.md").read_text(encoding="utf-8"),
             files=Path(folder) / "model",
-            parameters={"seed": str(recipe.seed), "base_model": recipe.train.base_model.url, "kind": recipe.kind},
+            parameters={
+                "seed": str(recipe.seed),
+                "base_model": recipe.train.base_model.url,
+                "kind": recipe.kind,
+                **federated_words(paths),
+            },
             figures=figures(metrics),
-            tags={tracking.LINEAGE_TAG: str(descent["id"])},
+            tags={tracking.LINEAGE_TAG: str(descent["id"]), **federated_words(paths)},
         )
         return tracking.register(release)
 
