@@ -29,12 +29,12 @@ def federate(recipe: str) -> list[Result]:
 
 
 def _stages(turn: Turn, before_training: bool) -> list[Result]:
-    """The stages of the graph before `train`, or from it on."""
+    """The stages of the graph before `train`, or from it on (after the fingerprints, if the federation changed them)."""
     states = steps.graph(turn)
-    names = [state.stage for state in states]
-    at = names.index("train")
+    at = [state.stage for state in states].index("train")
+    first, rest = states[:at], [*(state for state in states[:at] if state.stale), *states[at:]]
     done: list[Result] = []
-    for state in states[:at] if before_training else states[at:]:
+    for state in first if before_training else rest:
         done.append(run_stage(turn, steps.dvc_stage(turn, state, done)))
     return done
 
