@@ -2,11 +2,13 @@
 
 import warnings
 from collections.abc import Sequence
+from functools import cache
 
 Spent = tuple[float, float, int]
 """Noise (in clips), probability of a record to be in a step, number of steps."""
 
 
+@cache
 def noise(epsilon: float, delta: float, rate: float, steps: int) -> float:
     """Standard deviation of the noise, in clips, with which `steps` Poisson-sampled steps spend at most `epsilon`."""
     from opacus.accountants.utils import get_noise_multiplier
@@ -22,10 +24,13 @@ def noise(epsilon: float, delta: float, rate: float, steps: int) -> float:
 
 def epsilon(history: Sequence[Spent], delta: float) -> float:
     """What all of it has spent together, for adding or removing one record; 0 when nothing was done."""
+    return _epsilon(tuple(history), delta) if history else 0.0
+
+
+@cache
+def _epsilon(history: tuple[Spent, ...], delta: float) -> float:
     from opacus.accountants import PRVAccountant
 
-    if not history:
-        return 0.0
     accountant = PRVAccountant()
     accountant.history = list(history)
     with warnings.catch_warnings():
