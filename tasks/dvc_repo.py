@@ -38,7 +38,7 @@ def plan(root: Path, recipe: str) -> list[StageState]:
     The fingerprints have to be fresh. A stage behind a stale one may turn out stale too.
     Raises TidemillError when dvc.yaml or the project cannot be read.
     """
-    with _repository(root) as repo, repo.lock:
+    with repository(root) as repo, repo.lock:
         stages = [stage for stage in _in_order(repo, recipe) if stage.addressing.endswith(f"@{recipe}")]
         if not stages:
             raise TidemillError(f"dvc.yaml runs no recipe {recipe!r}; add it to the list in recipes/all.yaml")
@@ -47,7 +47,7 @@ def plan(root: Path, recipe: str) -> list[StageState]:
 
 def order(root: Path, recipe: str) -> list[str]:
     """The addresses of the recipe's stages in DVC's own order, whatever their state. Raises TidemillError."""
-    with _repository(root) as repo:
+    with repository(root) as repo:
         return [str(stage.addressing) for stage in _in_order(repo, recipe) if stage.addressing.endswith(f"@{recipe}")]
 
 
@@ -99,7 +99,7 @@ def track(root: Path, folders: Sequence[Path], remote: str) -> None:
     Raises TidemillError when the remote is unknown or cannot be written; the local copy is tracked then already.
     """
     present = [folder for folder in folders if folder.is_dir() and any(folder.iterdir())]
-    with _repository(root) as repo:
+    with repository(root) as repo:
         changed = [folder for folder in present if _changed(repo, folder)]
         if changed:
             repo.add([str(folder) for folder in changed], no_commit=False)
@@ -164,7 +164,7 @@ def fetch(root: Path, recipe: str, name: str, settings: Mapping[str, Any]) -> li
     DVC itself does not look at the bytes of a remote. Nothing is put into place when there is a fault.
     """
     pointers = [os.path.relpath(file, root) for file in sorted((root / "data" / recipe).glob("*.dvc"))]
-    with _repository(root, {"remote": {name: dict(settings)}}) as repo:
+    with repository(root, {"remote": {name: dict(settings)}}) as repo:
         faults = [fault for pointer in pointers for fault in _fetched(repo, pointer, name)]
         if not faults:
             repo.checkout(pointers, force=True)
@@ -234,7 +234,7 @@ def _wrong(file: Path, recorded_md5: str) -> str | None:
 
 
 @contextlib.contextmanager
-def _repository(root: Path, config: Mapping[str, Any] | None = None) -> "Iterator[Repo]":
+def repository(root: Path, config: Mapping[str, Any] | None = None) -> "Iterator[Repo]":
     """The project's DVC repository, its exceptions turned into ours; `config` goes over what its files say."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError

@@ -22,7 +22,7 @@ from tiny_project import Project, running_in
 
 from flows import run_lock
 from flows.process_tree import alive, end_group
-from tasks import dvc_repo, ledger, seal, storage, tracking
+from tasks import checksums, dvc_repo, ledger, storage, tracking
 from tasks.paths import STAGES, Paths
 
 STEPS = ("collect", *STAGES, "measure", "release")
@@ -117,11 +117,11 @@ def registry_faults(project: Project, recipe: str) -> list[str]:
 def file_faults(version: tracking.Version) -> list[str]:
     """The version's files that cannot be fetched as they were sealed."""
     with tempfile.TemporaryDirectory() as folder:
-        listed = tracking.download(version, seal.LIST, Path(folder))
-        if storage.sha256_file(listed) != version.tags[tracking.SEAL_TAG]:
-            return [f"version {version.number}: {seal.LIST} is another"]
+        listed = tracking.download(version, checksums.FILE, Path(folder))
+        if storage.sha256_file(listed) != version.tags[tracking.CHECKSUMS_TAG]:
+            return [f"version {version.number}: {checksums.FILE} is another"]
         sealed = storage.read_json(listed)
-        found = [seal.broken(tracking.download(version, name, Path(folder)), name, sealed) for name in sealed]
+        found = [checksums.broken(tracking.download(version, name, Path(folder)), name, sealed) for name in sealed]
     return [fault for fault in found if fault]
 
 

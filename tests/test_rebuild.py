@@ -23,7 +23,7 @@ from tiny_project import Project, Servers
 
 import flows.rebuild as rebuilding
 from flows.events import silent
-from tasks import dvc_repo, environment, hardware, seal, storage, tracking
+from tasks import checksums, dvc_repo, environment, hardware, storage, tracking
 from tasks.errors import BusyError, TidemillError
 from tasks.paths import STAGES
 from tasks.rebuild import nearness, outcome, snapshot
@@ -197,13 +197,13 @@ def test_limits_on_the_processor_are_part_of_the_machine(monkeypatch):
 def test_a_seal_tells_a_changed_and_an_added_file(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "a").write_text("1")
-    first = seal.write(tmp_path)
-    assert seal.write(tmp_path) == first
-    sealed = storage.read_json(tmp_path / seal.LIST)
-    assert seal.broken(tmp_path / "sub" / "a", "sub/a", sealed) is None
+    first = checksums.write(tmp_path)
+    assert checksums.write(tmp_path) == first
+    sealed = storage.read_json(tmp_path / checksums.FILE)
+    assert checksums.broken(tmp_path / "sub" / "a", "sub/a", sealed) is None
     (tmp_path / "sub" / "a").write_text("2")
-    assert "is not what was released" in seal.broken(tmp_path / "sub" / "a", "sub/a", sealed)
-    assert "was not there" in seal.broken(tmp_path / "sub" / "a", "b", sealed)
+    assert "is not what was released" in checksums.broken(tmp_path / "sub" / "a", "sub/a", sealed)
+    assert "was not there" in checksums.broken(tmp_path / "sub" / "a", "b", sealed)
 
 
 @pytest.mark.parametrize("address", ["feedback", "feedback@", "feedback@0", "feedback@x", "../x@1", "a@1@2"])
@@ -336,7 +336,7 @@ def test_an_edited_function_is_named_at_its_stage_and_its_code_does_not_run(rele
     assert found.notes == ("its code was not run",)
 
 
-@pytest.mark.parametrize("name", ["lineage.json", "artifacts.json"])
+@pytest.mark.parametrize("name", ["lineage.json", "checksums.json"])
 def test_records_that_were_changed_are_not_compared_with(released, live_servers, changed, tmp_path, name):
     file = artifact(live_servers, name)
     changed[file] = file.read_bytes()
@@ -350,7 +350,7 @@ def test_a_version_that_learned_from_a_forgotten_record_says_so(released, tmp_pa
 
     tracking.tag_version("small", 1, {tracking.FORGOTTEN_TAG: "certificate 7"})
     try:
-        with pytest.raises(TidemillError, match=r"a record that it learned from was forgotten \(certificate 7\)"):
+        with pytest.raises(TidemillError, match=r"a record of its data was forgotten \(certificate 7\)"):
             rebuilt(released, tmp_path)
     finally:
         mlflow.MlflowClient(os.environ["MLFLOW_TRACKING_URI"]).delete_model_version_tag("small", "1", "forgotten")
@@ -397,7 +397,7 @@ def test_a_lineage_knows_the_machine_the_packages_and_the_remote(released, live_
     assert lineage["hardware"] == hardware.hardware()
     assert lineage["environment"]["packages"]["torch"]
     assert lineage["remotes"] == {"local": str(released.root / ".tidemill" / "remote")}
-    assert lineage["id"] == seal.of({name: lineage[name] for name in ("recipe", "stages", "tracked")})
+    assert lineage["id"] == checksums.of({name: lineage[name] for name in ("recipe", "stages", "tracked")})
 
 
 def copied(project: Project, tmp_path: Path) -> Project:

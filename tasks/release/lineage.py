@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tasks import dvc_repo, seal, storage
+from tasks import checksums, dvc_repo, storage
 from tasks.environment import environment
 from tasks.errors import TidemillError
 from tasks.hardware import hardware
@@ -24,7 +24,7 @@ def lineage(recipe: str, paths: Paths) -> dict[str, Any]:
     lock = paths.root / "requirements.lock"
     return {
         **covered,
-        "id": seal.of(covered),
+        "id": checksums.of(covered),
         "environment": {"requirements.lock": storage.sha256_file(lock) if lock.is_file() else None, **environment()},
         "hardware": hardware(),
         "remotes": dvc_repo.remote_urls(paths.root),
