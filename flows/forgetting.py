@@ -111,9 +111,9 @@ def _up_again(home: Path, ended: Sequence[str]) -> None:
     if "worker" in ended:
         servers.worker_up(home, urls)
     if "studio" in ended:
-        urls |= servers.up(home, ["studio"])
+        servers.up(home, ["studio"])
     if "receiver" in ended:
-        servers.receiver_up(home, urls)
+        servers.receiver_up(home)
 
 
 def _none_exposed(_found: Found, _ids: frozenset[str]) -> list[Any]:

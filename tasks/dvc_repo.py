@@ -188,7 +188,7 @@ def _fetched(repo: "Repo", pointer: str, remote_name: str) -> list[Fault]:
     except (DvcException, OSError) as error:
         failure = _one_line(error)
     outputs = [output for stage in repo.stage.collect(pointer) for output in stage.outs]
-    for output, (name, md5) in ((output, found) for output in outputs for found in _objects(repo, output, remote_name)):
+    for output, (name, md5) in ((one, found) for one in outputs for found in _objects(repo, one, remote_name)):
         file = Path(output.cache.oid_to_path(md5))
         if not file.is_file() and _is_there(repo, remote_name, md5):
             unfetched.append(name)
