@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import label_cli
+from flows import label_cli, watch_cli
 from tasks.errors import TidemillError, listed
 
 app = typer.Typer(
@@ -45,11 +45,13 @@ def options(
 
 app.command()(label_cli.label)
 app.add_typer(label_cli.labels, name="labels")
+app.command()(watch_cli.watch)
 
 
 @app.command()
 def up(
     studio: Annotated[bool, typer.Option("--studio", help="Label Studio too, installed at the first time")] = False,
+    drift: Annotated[bool, typer.Option("--drift", help="Evidently's pages too, with every drift report")] = False,
 ) -> None:
     """Start the servers that do not run yet, and say where they are."""
     from flows import servers
@@ -58,6 +60,8 @@ def up(
     _with_worker(home, servers.up(home))
     if studio:
         label_cli.studio_up(home)
+    if drift:
+        servers.evidently_up(home)
     _show_status(home, as_json=False)
 
 
@@ -107,6 +111,7 @@ def schedule(
     recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="default: list all schedules")] = None,
     cron: Annotated[str | None, typer.Option(help='when to run, such as "0 3 * * *" for every night at three')] = None,
     timezone: Annotated[str, typer.Option(help="in which cron's hours are meant")] = "UTC",
+    watch: Annotated[bool, typer.Option("--watch", help="watch its traffic, instead of the lifecycle")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="run it on no schedule any more")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -123,9 +128,9 @@ def schedule(
     urls = servers.up(home)
     with schedules.reaching(urls):
         if turn is not None and remove:
-            schedules.remove(turn.recipe.name)
+            schedules.remove(turn.recipe.name, "watch" if watch else "lifecycle")
         elif turn is not None and cron is not None:
-            schedules.put(turn.paths, cron, timezone)
+            schedules.put(turn.paths, schedules.When(cron, timezone), "watch" if watch else "lifecycle")
         found = schedules.listed(recipe)
         _with_worker(home, urls)
     _print_json(found) if as_json else typer.echo(schedules.as_text(found))

@@ -15,6 +15,12 @@ def of_release(paths: Paths) -> dict[str, Any] | None:
     return dict(storage.read_json(file)) if file.is_file() else None
 
 
+def of_watch(paths: Paths) -> dict[str, Any] | None:
+    """The last verdict on the recipe's traffic, or None before the first."""
+    file = paths.watch / "outcome.json"
+    return dict(storage.read_json(file)) if file.is_file() else None
+
+
 def of_run(paths: Paths, results: Sequence[Result], urls: Mapping[str, str]) -> dict[str, Any]:
     """The stages, the release (None if there is none), the report's path and the pages to look at."""
     report = paths.stage("evaluate") / "report.html"

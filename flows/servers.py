@@ -20,6 +20,7 @@ from flows.server_commands import (
     TITLES,
     URL_VARIABLES,
     Server,
+    evidently,
     mlflow,
     prefect,
     receiver,
@@ -73,6 +74,11 @@ def studio_up(home: Path) -> str:
         if "studio" not in external(home) and not studio_install.installed(home):
             studio_install.install(home)
     return up(home, ("studio",))["studio"]
+
+
+def evidently_up(home: Path) -> str:
+    """The URL of Evidently's pages, started if need be. Raises ServerError like `up`."""
+    return up(home, ("evidently",))["evidently"]
 
 
 def worker_up(home: Path, urls: Mapping[str, str]) -> None:
@@ -154,7 +160,7 @@ def _ensured(home: Path, names: Sequence[str]) -> list[Started]:
         elif started:
             end(started.process, STOP_GRACE_S)
     known = {started.name for started in kept}
-    make = {"prefect": prefect, "mlflow": mlflow, "studio": studio}
+    make = {"prefect": prefect, "mlflow": mlflow, "studio": studio, "evidently": evidently}
     missing = [make[name](home, _port(home, name)) for name in names if name not in known]
     return kept + (_started(missing, home) if missing else [])
 

@@ -18,6 +18,7 @@ BESIDE = {
     "collect": "tasks.collect.run",
     "measure": "tasks.compress.measure",
     "release": "tasks.release.run",
+    "watch": "tasks.watch.run",
     "label": "tasks.label.run",
     "pull": "tasks.label.pull",
     "review": "tasks.label.review",

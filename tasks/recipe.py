@@ -238,6 +238,13 @@ class Drift(Strict):
     """What later traffic is compared with."""
 
     reference_rows: Positive = Field(2000, description="rows of the champion's reference window")
+    window_rows: Positive = Field(200, description="answers that a verdict waits for")
+    false_alarms_per_month: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.25, description="expected alarms in 30 days without a shift; a window of d days may spend d / 30 of it"
+    )
+    smallest_effect: Share = Field(
+        0.05, description="what is smaller is no alarm: share of the rows (columns), root of inhomogeneity (embeddings)"
+    )
 
 
 class Parity(Strict):

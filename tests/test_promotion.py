@@ -9,9 +9,10 @@ from tiny_models import write_model
 from tasks import inference, ledger, storage, tracking
 from tasks.paths import Paths
 from tasks.recipe import Recipe
+from tasks.registered import SEEN
 from tasks.release import probes
 from tasks.release.promotion import settled
-from tasks.release.rows import SEEN, seen_records
+from tasks.release.rows import seen_records
 
 CLASSES, ROWS = ("ham", "spam"), 200
 RECIPE = Recipe.model_validate(
