@@ -34,7 +34,6 @@ from tasks.records import record_id
 pytest_plugins = ["tiny_project", "small_project"]
 
 PLANTED = 40
-RECORD_AND_NO_MORE = "sha256"
 
 
 @dataclass(frozen=True)
