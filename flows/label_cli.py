@@ -32,7 +32,7 @@ def label(
 
     urls = _studio(turn.paths.home)
     _in_flow(start, turn, urls)
-    studio_people.tell(turn.recipe, turn.paths.home, urls["studio"])
+    typer.echo(studio_people.welcome(turn.recipe, turn.paths.home, urls["studio"]))
 
 
 @labels.command()
@@ -55,6 +55,24 @@ def status(recipe: RecipeName) -> None:
 
 
 @labels.command()
+def watch(recipe: RecipeName) -> None:
+    """Pull answers by themselves from now on: Label Studio tells of each one."""
+    from flows import label_hooks
+
+    turn = _checked(recipe, {})
+    typer.echo(label_hooks.watch(turn, _studio(turn.paths.home)["studio"]))
+
+
+@labels.command()
+def errors(
+    recipe: RecipeName,
+    budget: Annotated[int | None, typer.Option(help="records that go to review; default: the recipe's")] = None,
+) -> None:
+    """Find labels that are probably wrong, say how much noise there is, and bring the worst to review."""
+    _step(recipe, "errors", {} if budget is None else {"label.budget": str(budget)})
+
+
+@labels.command()
 def simulate(
     recipe: RecipeName,
     truth: Annotated[Path, typer.Option(help="CSV or Parquet of records and their labels: record_id or text, label")],
@@ -66,7 +84,8 @@ def simulate(
 
     turn = _checked(recipe, {})
     url = _studio(turn.paths.home)["studio"]
-    studio_people.simulate(turn, url, truth, studio_people.Crowd(annotators, error_rate))
+    for line in studio_people.simulate(turn, url, truth, studio_people.Crowd(annotators, error_rate)):
+        typer.echo(line)
 
 
 def _checked(recipe: str, values: dict[str, str]) -> "Turn":
@@ -89,11 +108,14 @@ def _studio(home: Path) -> dict[str, str]:
 
 def studio_up(home: Path) -> str:
     """The URL of Label Studio, installed and started if need be."""
-    from flows import servers, studio_install
+    from flows import label_receiver, servers, studio_install
 
     if "studio" not in servers.external(home) and not studio_install.installed(home):
         typer.echo("installing Label Studio into an environment of its own (1 GB, once) …", err=True)
-    return servers.studio_up(home)
+    url = servers.studio_up(home)
+    if label_receiver.watched(home):
+        servers.receiver_up(home)
+    return url
 
 
 def _in_flow(start: object, turn: "Turn", urls: dict[str, str]) -> None:

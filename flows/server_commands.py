@@ -3,11 +3,12 @@
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows import settings, studio_access, studio_install
 from flows.settings import LOOPBACK
+from tasks.paths import project_root
 from tasks.quiet import QUIET
 
 WORK_POOL = "tidemill"
@@ -24,6 +25,10 @@ class Server:
     """What it needs beside the environment of the caller."""
     port: int
     health_path: str
+    patience_s: float = 180.0
+    """How long its start may take: a first one migrates a database; on a busy machine that has taken a minute."""
+    folder: Path | None = None
+    """Where it runs; default: the home folder."""
 
     @property
     def url(self) -> str:
@@ -129,13 +134,15 @@ def studio(home: Path, port: int) -> Server:
         "PYTHONPATH": "",
         "PYTHONUNBUFFERED": "1",
     }
-    return Server("studio", TITLES["studio"], command, {**QUIET, **variables}, port, HEALTH_PATHS["studio"])
+    # Its first start runs hundreds of migrations: half a minute of one core, minutes on a busy machine.
+    return Server("studio", TITLES["studio"], command, {**QUIET, **variables}, port, HEALTH_PATHS["studio"], 600.0)
 
 
-def receiver(home: Path, port: int, urls: Mapping[str, str]) -> Server:
+def receiver(home: Path, port: int) -> Server:
     """What Label Studio tells of every answer, so that the pull is continuous."""
-    variables = {"TIDEMILL_RECEIVER_PORT": str(port), **settings.studio(home, urls["studio"])}
-    return _server("receiver", ("flows.label_receiver",), {**settings.project(home), **variables}, port)
+    variables = {"TIDEMILL_RECEIVER_PORT": str(port), "TIDEMILL_HOME": str(home)}
+    started = _server("receiver", ("flows.label_receiver",), {**settings.project(home), **variables}, port)
+    return replace(started, folder=project_root())
 
 
 def evidently(home: Path, port: int) -> Server:

@@ -50,6 +50,16 @@ def add(home: Path, email: str, password: str) -> None:
     _write(file(home), [*known, Access(email, password, "")])
 
 
+def hook_secret(home: Path) -> str:
+    """What Label Studio shows to the label receiver, so that no other program can."""
+    path = folder(home) / "hook-secret"
+    if not path.is_file():
+        with storage.atomic(path) as temporary:
+            temporary.touch(mode=0o600)
+            temporary.write_text(secrets.token_hex(20), encoding="utf-8")
+    return path.read_text(encoding="utf-8")
+
+
 def new_password() -> str:
     """Enough for a person to type once and for nobody to guess."""
     return secrets.token_urlsafe(12)

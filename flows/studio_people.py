@@ -1,10 +1,9 @@
 """People of the Label Studio that Tidemill starts: their logins, and stand-ins for them."""
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import typer
 
 from flows import settings, studio_access
 from flows.steps import Turn
@@ -22,16 +21,16 @@ class Crowd:
     error_rate: float
 
 
-def tell(recipe: Recipe, home: Path, url: str) -> None:
-    """Make the logins that the recipe asks for, and say how to get in. On an outside Label Studio that is its affair."""
+def welcome(recipe: Recipe, home: Path, url: str) -> str:
+    """How to get in, after the logins that the recipe asks for were made. Elsewhere that is the other's affair."""
     if not _ours(home, url):
-        return
+        return f"sign in at {url} as you do there"
     ensure_logins(home, url, recipe.label.annotators)
     admin = studio_access.administrator(home)
-    typer.echo(f"sign in as {admin.email}; the passwords of all logins stand in {studio_access.file(home)}")
+    return f"sign in as {admin.email}; the passwords of all logins stand in {studio_access.file(home)}"
 
 
-def ensure_logins(home: Path, url: str, addresses: "tuple[str, ...]") -> None:
+def ensure_logins(home: Path, url: str, addresses: tuple[str, ...]) -> None:
     """A login for each address that has none; its password is on disk before Label Studio knows it."""
     from tasks.label.studio import people
     from tasks.label.studio.connection import connected
@@ -45,8 +44,8 @@ def ensure_logins(home: Path, url: str, addresses: "tuple[str, ...]") -> None:
             people.sign_up(studio, address, password)
 
 
-def simulate(turn: Turn, url: str, truth: Path, crowd: Crowd) -> None:
-    """Let stand-ins sign in one after the other, and answer what Label Studio gives them."""
+def simulate(turn: Turn, url: str, truth: Path, crowd: Crowd) -> Iterator[str]:
+    """Let stand-ins sign in one after the other and answer what Label Studio gives them; a line for each."""
     import numpy as np
 
     from tasks.label import stand_in
@@ -68,7 +67,7 @@ def simulate(turn: Turn, url: str, truth: Path, crowd: Crowd) -> None:
         opinion = stand_in.answering(known, recipe.labels, crowd.error_rate, rng)
         with people.signed_in(url, address, passwords[address]) as person:
             done = stand_in.label(person, project, recipe.kind, recipe.labels, opinion)
-        typer.echo(f"{address}: {done:,} answers")
+        yield f"{address}: {done:,} answers"
 
 
 def true_labels(file: Path) -> dict[str, str]:

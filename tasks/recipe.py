@@ -279,7 +279,7 @@ class Gate(Strict):
     slice_margin: Share = Field(0.05, description="the loss of the metric in a slice that is still no loss")
     calibration_margin: Share = Field(0.02, description="the rise of the calibration error that is still none")
     max_latency_ms: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="milliseconds for one text on the machine that releases"
+        None, description="milliseconds for one text on the machine that releases, in the fastest of seven rounds"
     )
     max_latency_ratio: Annotated[float, Field(gt=0)] | None = Field(
         1.5, description="how many times the champion's latency, measured side by side"
@@ -287,6 +287,12 @@ class Gate(Strict):
     max_size_mb: Annotated[float, Field(gt=0)] | None = Field(None, description="megabytes of the served model file")
     max_size_ratio: Annotated[float, Field(gt=0)] | None = Field(1.5, description="how many times the champion's size")
     parity: Parity = Parity()
+
+
+class Forget(Strict):
+    """What happens beside the removal when a record is forgotten."""
+
+    retrain_champion: bool = Field(False, description="run the lifecycle again when the champion was trained on it")
 
 
 class Traffic(Strict):
@@ -332,6 +338,15 @@ class Serve(Strict):
     trial: Trial = Trial()
 
 
+class Rebuild(Strict):
+    """How near a version that is made again on other hardware must come. On the same it has the same bytes."""
+
+    weight_difference: Annotated[float, Field(ge=0)] = Field(
+        0.02, description="the largest difference of any weight of model.onnx (absolute)"
+    )
+    agreement: Share = Field(0.98, description="share of the test records that get the same answer, at least")
+
+
 class Budget(Strict):
     """What one run may use; more than that stops it."""
 
@@ -360,7 +375,10 @@ class Recipe(Strict):
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
     drift: Drift = Drift()
+    forget: Forget = Forget()
+
     serve: Serve = Serve()
+    rebuild: Rebuild = Rebuild()
     budget: Budget = Budget()
 
     @model_validator(mode="after")

@@ -61,14 +61,15 @@ def test_a_loss_in_one_slice_blocks_a_gain_everywhere_else_and_is_named():
     assert sum(single_number(pair) for pair, _ in found) > 20
 
 
+@pytest.mark.slow
 def test_trying_many_candidates_on_the_same_rows_does_not_help_when_alpha_is_spent():
     gate = Gate(bootstrap_samples=1000, slices=(), alpha=0.2, metric="accuracy")
-    setting, runs = Setting(rows=200), 40
+    setting, runs = Setting(rows=400), 60
     tried = {}
     for reuse in ("spend", "ignore"):
         rng = np.random.default_rng(11)
         tried[reuse] = sum(
-            candidates_until_promoted(setting, gate.model_copy(update={"reuse": reuse}), 6, rng) for _ in range(runs)
+            candidates_until_promoted(setting, gate.model_copy(update={"reuse": reuse}), 8, rng) for _ in range(runs)
         )
     assert tried["spend"] <= binom.ppf(0.999, runs, gate.alpha)
     assert tried["ignore"] > binom.ppf(0.999, runs, gate.alpha)

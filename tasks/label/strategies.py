@@ -15,6 +15,9 @@ PREFILTER = 10
 COMMITTEE = 5
 """Models that vote (Dagan and Engelson 1995 use few, too)."""
 
+NEWEST = 3
+"""The same for the rows that look least like what is labelled: beyond that they are old soon."""
+
 KMEANS_ROUNDS = 20
 
 
@@ -54,7 +57,7 @@ def diverse(candidates: Candidates, wanted: int, rng: np.random.Generator) -> In
 def uncertain_diverse(candidates: Candidates, wanted: int, rng: np.random.Generator) -> IntArray:
     """One row a cluster of the most uncertain ones, k-means weighted by uncertainty (Zhdanov 2019)."""
     doubts = 1 - margins(_probabilities(candidates))
-    return _spread(candidates, doubts, wanted, rng)
+    return _spread(candidates, doubts, wanted, rng, PREFILTER)
 
 
 def drifted(candidates: Candidates, wanted: int, rng: np.random.Generator) -> IntArray:
@@ -69,7 +72,7 @@ def drifted(candidates: Candidates, wanted: int, rng: np.random.Generator) -> In
     own = candidates.vectors(candidates.everyone)
     is_new = np.arange(len(own) + len(known)) < len(own)
     novelty = _fitted(np.vstack([own, known]), is_new.astype(np.int64), 1.0)(own)[:, 1]
-    return _spread(candidates, novelty, wanted, rng)
+    return _spread(candidates, novelty, wanted, rng, NEWEST)
 
 
 def disagreement(candidates: Candidates, wanted: int, rng: np.random.Generator) -> IntArray:
@@ -116,9 +119,9 @@ def _highest(scores: FloatArray, wanted: int, rng: np.random.Generator) -> IntAr
     return np.asarray(np.lexsort((rng.random(len(scores)), -scores))[:wanted], dtype=np.int64)
 
 
-def _spread(candidates: Candidates, weights: FloatArray, wanted: int, rng: np.random.Generator) -> IntArray:
-    """One row a cluster among the PREFILTER * wanted rows of the greatest weight."""
-    first = _highest(weights, PREFILTER * wanted, rng)
+def _spread(candidates: Candidates, weights: FloatArray, wanted: int, rng: np.random.Generator, times: int) -> IntArray:
+    """One row a cluster among the `times` * wanted rows of the greatest weight."""
+    first = _highest(weights, times * wanted, rng)
     return first[_one_a_cluster(candidates.vectors(first), weights[first], wanted, rng)]
 
 
@@ -127,11 +130,13 @@ def _one_a_cluster(vectors: FloatArray, weights: FloatArray, wanted: int, rng: n
     if wanted >= len(vectors):
         return np.arange(len(vectors))
     from sklearn.cluster import MiniBatchKMeans
+    from threadpoolctl import threadpool_limits
 
     means = MiniBatchKMeans(
         wanted, init="random", n_init=1, max_iter=KMEANS_ROUNDS, batch_size=4096, random_state=int(rng.integers(2**31))
     )
-    means.fit(vectors, sample_weight=np.maximum(weights, 1e-6))
+    with threadpool_limits(1):  # so small that threads would only wait for each other
+        means.fit(vectors, sample_weight=np.maximum(weights, 1e-6))
     distances = np.linalg.norm(vectors - means.cluster_centers_[means.labels_], axis=1)
     order = np.lexsort((distances, means.labels_))
     nearest = order[np.unique(means.labels_[order], return_index=True)[1]]
@@ -151,5 +156,7 @@ def _vote(own: FloatArray, known: FloatArray, classes: IntArray, rng: np.random.
 def _fitted(vectors: FloatArray, classes: IntArray, c: float) -> Callable[[FloatArray], FloatArray]:
     """Class probabilities by a logistic regression on these rows."""
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
-    return LogisticRegression(C=c, max_iter=1000).fit(vectors, classes).predict_proba  # type: ignore[no-any-return]
+    with threadpool_limits(1):
+        return LogisticRegression(C=c, max_iter=1000).fit(vectors, classes).predict_proba  # type: ignore[no-any-return]

@@ -7,9 +7,10 @@ from typing import Any
 from tasks import storage
 from tasks.paths import Paths
 from tasks.recipe import Recipe
+from tasks.registered import SEEN
 from tasks.release import probes
 from tasks.release.model_card import model_card
-from tasks.release.rows import SEEN, seen_records
+from tasks.release.rows import seen_records
 from tasks.release.source import archive
 
 COPIED = {

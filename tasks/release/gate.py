@@ -1,9 +1,7 @@
 """All checks of the gate on the present outputs: against the champion, or, for a first version, against nothing much."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,8 +38,8 @@ def judged(recipe: Recipe, paths: Paths, champion: tracking.Version | None, hist
     if champion is None:
         return _first(recipe, paths, rows, sealed)
     look = next_look(history, sealed, recipe.gate)
-    with tempfile.TemporaryDirectory() as folder:
-        rival = fetched(champion, Path(folder), recipe.threads)
+    with storage.scratch() as folder:
+        rival = fetched(champion, recipe.name, folder, recipe.threads)
         fair = fair_rows(rows, rival.seen, rival.tested)
         contest = _contest(rows[fair], rival.model, recipe)
         checks = quality(contest, recipe.gate, look, f"champion {champion.number}")

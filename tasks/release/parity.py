@@ -1,6 +1,5 @@
 """Whether the running endpoint answers as the model was evaluated, and which step broke when it does not."""
 
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks import storage, tracking
+from tasks import registered, storage, tracking
 from tasks.check import Check
 from tasks.errors import ServerError
 from tasks.recipe import Parity, Recipe
@@ -17,7 +16,6 @@ from tasks.release.broken import Broken
 from tasks.release.diagnosis import FP32, diagnosed
 from tasks.release.endpoint import asked, running
 from tasks.release.probes import FILE, probability_columns
-from tasks.release.registered import model_folder
 
 Probabilities = NDArray[np.floating[Any]]
 
@@ -59,11 +57,8 @@ def parity(recipe: Recipe, folder: Path) -> Report:
 
 def check(recipe: Recipe, version: tracking.Version) -> Check:
     """Whether the version, as the registry holds it, answers over HTTP as it was evaluated. Raises ServerError."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = model_folder(version, Path(place))
-        for file in (FP32, FILE):
-            tracking.download(version, file, folder)
-        found = parity(recipe, folder)
+    with storage.scratch() as place:
+        found = parity(recipe, registered.fetched(version, recipe.name, place, (FP32,)))
     return Check("parity", found.passed, found.reason, found.figures())
 
 

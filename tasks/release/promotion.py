@@ -4,10 +4,8 @@ Decided, then done, then said to be done. Each step looks whether it was taken b
 anywhere is taken up where it was, and one that was finished changes nothing.
 """
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from tasks import ledger, storage, tracking
 from tasks.check import Check
@@ -86,8 +84,7 @@ def _from_registry(version: tracking.Version) -> Verdict:
 def _publish(recipe: Recipe, version: tracking.Version, verdict: Verdict) -> None:
     """Show the verdict in MLflow: tags, verdict.json and verdict.md beside the model, and above its card."""
     tracking.tag_version(recipe.name, version.number, {"verdict": alias(verdict), "reason": verdict.reason})
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with storage.scratch() as folder:
         model_card = tracking.download(version, "model_card.md", folder / "fetched").read_text(encoding="utf-8")
         storage.write_json(folder / "verdict" / "verdict.json", evidence(verdict))
         page = f"**{alias(verdict)}**: {verdict.reason}\n\n{markdown(verdict)}".strip() + "\n"

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from tasks import inference, storage, tracking
-from tasks.release.registered import model_folder, served_file
-from tasks.release.rows import SEEN
+from tasks import inference, registered, storage, tracking
+from tasks.registered import SEEN
+
+TESTED = "predictions.parquet"
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,11 @@ class Rival:
     tested: pd.DataFrame
 
 
-def fetched(version: tracking.Version, folder: Path, threads: int) -> Rival:
-    """The version's files in `folder`, and its model loaded. Raises ServerError, or TidemillError for a broken file."""
-    model_files = model_folder(version, folder)
-    served = served_file(model_files)
-    model = inference.load(model_files, served, threads)
-    known = tracking.has(version, SEEN)
-    seen = storage.read_table(tracking.download(version, SEEN, folder)) if known else None
-    tested = storage.read_table(tracking.download(version, "predictions.parquet", folder), ["record_id"])
-    return Rival(version.number, model, (model_files / served).stat().st_size, seen, tested)
+def fetched(version: tracking.Version, name: str, folder: Path, threads: int) -> Rival:
+    """Version `version` of model `name`, its files in `folder`. Raises ServerError, or TidemillError for a broken file."""
+    place = registered.fetched(version, name, folder, (SEEN, TESTED))
+    served = registered.served_file(place)
+    seen = storage.read_table(place / SEEN) if (place / SEEN).is_file() else None
+    tested = storage.read_table(place / TESTED, ["record_id"])
+    model = inference.load(place, served, threads)
+    return Rival(version.number, model, (place / served).stat().st_size, seen, tested)

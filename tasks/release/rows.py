@@ -7,9 +7,6 @@ from tasks import storage
 from tasks.paths import Paths
 from tasks.statistics import IntArray
 
-SEEN = "seen.parquet"
-"""In a version's artifacts: the records that its training or the choice of its form has seen."""
-
 
 def judged_rows(paths: Paths) -> pd.DataFrame:
     """record_id, text, domain, agreement, label, and the challenger's predicted and confidence."""

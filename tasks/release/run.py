@@ -1,13 +1,12 @@
 """Register the present outputs as a version, once, and decide whether it becomes the champion."""
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from tasks import dvc_repo, storage, tracking
 from tasks.errors import TidemillError
+from tasks.fingerprint.run import run as write_fingerprints
 from tasks.markdown import table
 from tasks.paths import Paths
 from tasks.recipe import Recipe
@@ -52,6 +51,8 @@ def run(recipe: Recipe, paths: Paths) -> None:
     """Register, judge, set the alias, and leave outcome.json and card.md in `paths.release`."""
     if tracking.uri() is None:
         raise TidemillError("MLFLOW_TRACKING_URI is not set; `tidemill run` sets it, or start MLflow: tidemill up")
+    # What is archived has to be what ran: code that was edited since makes its stage stale.
+    write_fingerprints(recipe, paths)
     stale = [state.address for state in dvc_repo.plan(paths.root, recipe.name) if state.stale]
     if stale:
         raise TidemillError(f"{stale[0]} is not up to date; run: tidemill run {recipe.name}")
@@ -78,13 +79,13 @@ def _registered(recipe: Recipe, paths: Paths, descent: dict[str, Any], metrics: 
     known = [v for v in tracking.versions(recipe.name) if v.tags.get(tracking.LINEAGE_TAG) == descent["id"]]
     if known:
         return known[0]
-    with tempfile.TemporaryDirectory() as folder:
-        bundle(recipe, paths, descent, Path(folder) / "model")
+    with storage.scratch() as folder:
+        bundle(recipe, paths, descent, folder / "model")
         release = tracking.Release(
             model=recipe.name,
             title=recipe.title,
-            description=(Path(folder) / "model" / "model_card.md").read_text(encoding="utf-8"),
-            files=Path(folder) / "model",
+            description=(folder / "model" / "model_card.md").read_text(encoding="utf-8"),
+            files=folder / "model",
             parameters={"seed": str(recipe.seed), "base_model": recipe.train.base_model.url, "kind": recipe.kind},
             figures=figures(metrics),
             tags={tracking.LINEAGE_TAG: str(descent["id"])},

@@ -1,5 +1,6 @@
 """Judge the traffic since the last verdict, and keep the verdict where the next one and people find it."""
 
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def run(recipe: Recipe, paths: Paths) -> None:
         missing = f"{rows:,} answers of {recipe.name}@{champion.number} since the last verdict"
         print(f"no verdict: {missing}; a window needs {recipe.drift.window_rows:,} (drift.window_rows)", flush=True)
         return
-    before = reference(paths, champion)
+    before = reference(champion)
     outcome = judged(recipe, before, found, champion.number, texts(paths))
     show(paths, before, found.rows, outcome)
     keep(paths, outcome)
@@ -50,14 +51,10 @@ def verdicts(paths: Paths) -> list[Path]:
     return sorted((paths.watch / "verdicts").glob("*.json"))
 
 
-def reference(paths: Paths, champion: tracking.Version) -> pd.DataFrame:
-    """The champion's reference window, fetched once."""
-    folder = paths.watch / f"reference-{champion.number}"
-    file = folder / "model" / "reference.parquet"
-    if not file.is_file():
-        with storage.atomic(file) as temporary:
-            temporary.write_bytes(tracking.download(champion, "reference.parquet", folder).read_bytes())
-    return storage.read_table(file)
+def reference(champion: tracking.Version) -> pd.DataFrame:
+    """The champion's reference window, fetched anew: a copy kept here would outlive a record that is forgotten."""
+    with tempfile.TemporaryDirectory() as folder:
+        return storage.read_table(tracking.download(champion, "reference.parquet", Path(folder)))
 
 
 def texts(paths: Paths) -> pd.DataFrame:

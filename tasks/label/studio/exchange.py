@@ -56,7 +56,11 @@ def exported(studio: Studio, project: int, ids: Sequence[int]) -> Iterator[Task]
     """These tasks with their annotations, annotators by mail address."""
     people = addresses(studio)
     for some in chunks(ids):
-        parameters = [("exportType", "JSON"), *(("ids[]", str(number)) for number in some)]
+        parameters = [
+            ("exportType", "JSON"),
+            ("download_all_tasks", "true"),
+            *(("ids[]", str(number)) for number in some),
+        ]
         for task in studio.ask("GET", f"/api/projects/{project}/export", params=parameters):
             annotations = [
                 {**one, "completed_by": _who(one.get("completed_by"), people)} for one in task["annotations"]
