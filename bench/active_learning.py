@@ -180,7 +180,7 @@ def main() -> None:
     for task in tasks:
         results[task.name] = found = measured(task, compared)
         (given.cache / "active_learning.json").write_text(json.dumps(results, indent=1))
-        rows = [(name, f"{np.mean(found['needed'][name]):.0f}", shown(found["saving"].get(name))) for name in COMPARED]
+        rows = [(name, f"{np.mean(found['needed'][name]):.0f}", shown(found["saving"].get(name))) for name in compared]
         print(f"{task.name}: {found['rows']:,} rows, full score {found['full']:.4f}\n")
         print(table(("strategy", "labels for 95 %", "saved against random (95 % interval)"), rows), flush=True)
 
