@@ -36,13 +36,14 @@ class Server:
         return f"http://{LOOPBACK}:{self.port}"
 
 
-NAMES = ("prefect", "mlflow", "worker", "studio", "receiver")
+NAMES = ("prefect", "mlflow", "worker", "studio", "receiver", "evidently")
 TITLES = {
     "prefect": "Prefect",
     "mlflow": "MLflow",
     "worker": "Prefect worker",
     "studio": "Label Studio",
     "receiver": "Label receiver",
+    "evidently": "Evidently",
 }
 HEALTH_PATHS = {
     "prefect": "/api/health",
@@ -50,8 +51,16 @@ HEALTH_PATHS = {
     "worker": "/health",
     "studio": "/health",
     "receiver": "/health",
+    "evidently": "/api/version",
 }
-PREFERRED_PORTS = {"prefect": 4200, "mlflow": 5000, "worker": 8080, "studio": 8090, "receiver": 8091}
+PREFERRED_PORTS = {
+    "prefect": 4200,
+    "mlflow": 5000,
+    "worker": 8080,
+    "studio": 8090,
+    "receiver": 8091,
+    "evidently": 8092,
+}
 URL_VARIABLES = {"prefect": "PREFECT_API_URL", "mlflow": "MLFLOW_TRACKING_URI", "studio": "LABEL_STUDIO_URL"}
 """A user who sets one of these has a server already; ours is not started then."""
 
@@ -134,6 +143,12 @@ def receiver(home: Path, port: int) -> Server:
     variables = {"TIDEMILL_RECEIVER_PORT": str(port), "TIDEMILL_HOME": str(home)}
     started = _server("receiver", ("flows.label_receiver",), {**settings.project(home), **variables}, port)
     return replace(started, folder=project_root())
+
+
+def evidently(home: Path, port: int) -> Server:
+    """Evidently's pages over the workspace in the home folder: the verdicts of all recipes and their trends."""
+    command = ("evidently.cli", "ui", "--workspace", str(home / "evidently"), "--host", LOOPBACK, "--port", str(port))
+    return _server("evidently", command, settings.project(home), port)
 
 
 def _server(name: str, command: tuple[str, ...], variables: Mapping[str, str], port: int) -> Server:

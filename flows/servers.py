@@ -20,6 +20,7 @@ from flows.server_commands import (
     TITLES,
     URL_VARIABLES,
     Server,
+    evidently,
     mlflow,
     prefect,
     receiver,
@@ -55,12 +56,16 @@ class Report:
     log: Path
 
 
-def up(home: Path) -> dict[str, str]:
-    """The URLs of Prefect and MLflow, both well: what runs is kept, what is missing is started.
+def up(home: Path, names: Sequence[str] = ("prefect", "mlflow")) -> dict[str, str]:
+    """The URLs of Prefect and MLflow (or of `names` alone), all well: what runs is kept, what is missing is started.
 
     A second caller waits for the first. Raises ServerError with the last lines of its log when a server cannot start.
     """
-    return _up(home, ("prefect", "mlflow"))
+    outside = {name: url for name, url in external(home).items() if name in names}
+    _require_answers(outside)
+    with _lock(home):
+        started = _ensured(home, [name for name in names if name not in outside])
+    return {**outside, **{server.name: server.url for server in started}}
 
 
 def studio_up(home: Path) -> str:
@@ -68,15 +73,12 @@ def studio_up(home: Path) -> str:
     with _lock(home):
         if "studio" not in external(home) and not studio_install.installed(home):
             studio_install.install(home)
-    return _up(home, ("studio",))["studio"]
+    return up(home, ("studio",))["studio"]
 
 
-def _up(home: Path, names: Sequence[str]) -> dict[str, str]:
-    outside = {name: url for name, url in external(home).items() if name in names}
-    _require_answers(outside)
-    with _lock(home):
-        started = _ensured(home, [name for name in names if name not in outside])
-    return {**outside, **{server.name: server.url for server in started}}
+def evidently_up(home: Path) -> str:
+    """The URL of Evidently's pages, started if need be. Raises ServerError like `up`."""
+    return up(home, ("evidently",))["evidently"]
 
 
 def worker_up(home: Path, urls: Mapping[str, str]) -> None:
@@ -158,7 +160,7 @@ def _ensured(home: Path, names: Sequence[str]) -> list[Started]:
         elif started:
             end(started.process, STOP_GRACE_S)
     known = {started.name for started in kept}
-    make = {"prefect": prefect, "mlflow": mlflow, "studio": studio}
+    make = {"prefect": prefect, "mlflow": mlflow, "studio": studio, "evidently": evidently}
     missing = [make[name](home, _port(home, name)) for name in names if name not in known]
     return kept + (_started(missing, home) if missing else [])
 

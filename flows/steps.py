@@ -115,6 +115,11 @@ def label(turn: Turn, name: str, values: Mapping[str, str] | None = None) -> Ste
     return Step(name, own_command(turn, name, values), turn.paths.labelling / CARDS[name], by_dvc=False)
 
 
+def watch(turn: Turn) -> Step:
+    """The verdict on the traffic, which never knows before whether enough has come."""
+    return _own(turn, "watch", turn.paths.watch / "card.md", stale=True)
+
+
 def _own(turn: Turn, name: str, card: Path, stale: bool) -> Step:
     return Step(name, own_command(turn, name) if stale else None, card, by_dvc=False)
 

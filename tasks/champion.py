@@ -4,7 +4,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks import inference, storage, tracking
+from tasks import inference, registered, tracking
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,5 @@ def champion(recipe: str, threads: int) -> Champion | None:
     if version is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
-        return Champion(version, served_model(version, Path(folder), threads))
-
-
-def served_model(version: tracking.Version, folder: Path, threads: int) -> inference.Model:
-    """A registered version's served model, fetched into `folder`."""
-    description_file = tracking.download(version, inference.DESCRIPTION, folder)
-    served = str(storage.read_json(description_file)["served"])
-    for file in ("tokenizer.json", served):
-        tracking.download(version, file, folder)
-    return inference.load(description_file.parent, served, threads)
+        place = registered.fetched(version, recipe, Path(folder))
+        return Champion(version, inference.load(place, registered.served_file(place), threads))

@@ -37,16 +37,17 @@ def contents(body: bytes, checked: Callable[[Mapping[str, Any]], Any], most: int
         raise Refusal(
             TOO_LARGE, f"records: {len(records)} in one request; send at most {most}, or use tidemill predict"
         )
-    return [_content(record, place, checked) for place, record in enumerate(records)]
+    return [content(record, checked, f"records[{place}]: ") for place, record in enumerate(records)]
 
 
-def _content(record: Any, place: int, checked: Callable[[Mapping[str, Any]], Any]) -> Any:
+def content(record: Any, checked: Callable[[Mapping[str, Any]], Any], where: str = "") -> Any:
+    """The content of one record. Raises Refusal 422 that begins with `where`."""
     if not isinstance(record, dict):
-        raise Refusal(UNFIT, f"records[{place}]: is a JSON {_kind(record)}; it must be an object")
+        raise Refusal(UNFIT, f"{where}is a JSON {_kind(record)}; it must be an object")
     try:
         return checked(record)
     except ValueError as error:
-        raise Refusal(UNFIT, f"records[{place}]: {error}") from error
+        raise Refusal(UNFIT, f"{where}{error}") from error
 
 
 def _kind(value: Any) -> str:
