@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from tasks import storage
 from tasks.errors import TidemillError
@@ -27,6 +28,21 @@ def read(folder: Path, sealed: str) -> dict[str, str]:
             f"{folder / FILE}: is not what the registry sealed; the artifacts were changed, release again"
         )
     return cast("dict[str, str]", json.loads(content))
+
+
+def of(value: Any) -> str:
+    """The sha256 of a JSON-able value, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def broken(file: Path, name: str, sums: Mapping[str, str]) -> str | None:
+    """What is wrong with the file that was released as `name`, or None."""
+    found = storage.sha256_file(file)
+    if name not in sums:
+        return f"{name}: was not there when the version was released"
+    if found != sums[name]:
+        return f"{name}: is not what was released (sha256 {sums[name][:16]}… then, {found[:16]}… now)"
+    return None
 
 
 def require(file: Path, sha256: str) -> None:

@@ -1,6 +1,7 @@
 """A use case as frozen values: what `recipes/<name>.yaml` may say, checked before anything runs."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,8 @@ Positive = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Action = Literal["keep", "flag", "mask"]
+MailAddress = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)]
+Strategy = Literal["uncertain_diverse", "uncertain", "diverse", "drifted", "disagreement", "random"]
 
 MOST_HELD_OUT = 0.9
 """The largest share of the records that may be kept from training."""
@@ -195,6 +198,34 @@ class Compress(Strict):
     )
 
 
+class Label(Strict):
+    """Which records people are asked about, and how many people each."""
+
+    budget: Positive = Field(200, description="answers that people give in one round")
+    strategy: Strategy = Field(
+        "uncertain_diverse", description="how a round's records are chosen; docs/labelling.md says when which one helps"
+    )
+    random_share: Share = Field(
+        0.2, description="of a round's records, drawn at random: what validates and tests has to be a fair sample"
+    )
+    candidates: Positive = Field(5000, description="records of the pool, at random, among which a strategy chooses")
+    enough: Positive = Field(1, description="a record with so many labels is not asked about")
+    overlap: Annotated[int, Field(ge=1, le=50)] = Field(
+        3, description="people who answer the same record, where several do"
+    )
+    overlap_share: Share = Field(0.1, description="of a round's records, answered by `overlap` people each")
+    annotators: tuple[MailAddress, ...] = Field(
+        (), description="who gets a login on the Label Studio that Tidemill starts"
+    )
+    show_predictions: bool = Field(
+        False, description="show people what the champion says; faster, but people then agree with it and each other"
+    )
+    instructions: str = Field("", description="shown to the annotators")
+    dispute_below: Share = Field(
+        0.6, description="a record whose labels agree less than this with their consensus goes to review"
+    )
+
+
 class Evaluate(Strict):
     """How good the model is, where, and against what."""
 
@@ -207,6 +238,13 @@ class Drift(Strict):
     """What later traffic is compared with."""
 
     reference_rows: Positive = Field(2000, description="rows of the champion's reference window")
+    window_rows: Positive = Field(200, description="answers that a verdict waits for")
+    false_alarms_per_month: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.25, description="expected alarms in 30 days without a shift; a window of d days may spend d / 30 of it"
+    )
+    smallest_effect: Share = Field(
+        0.05, description="what is smaller is no alarm: share of the rows (columns), root of inhomogeneity (embeddings)"
+    )
 
 
 class Parity(Strict):
@@ -218,12 +256,46 @@ class Parity(Strict):
 
 
 class Gate(Strict):
-    """When a challenger takes the champion's place."""
+    """When a challenger takes the champion's place: every check has to hold (docs/gate.md)."""
 
+    metric: Literal["weighted_f1", "macro_f1", "accuracy"] = Field(
+        "weighted_f1", description="what the challenger must be better in, and in no slice worse"
+    )
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.025, description="one-sided: the largest chance to promote a challenger that is no better"
+    )
+    power: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        0.8, description="the chance to find the gain that is printed as the smallest one which can be found"
+    )
+    bootstrap_samples: Annotated[int, Field(ge=1000, le=100_000)] = Field(
+        10_000, description="resamples of the test rows; more are drawn when alpha has become small"
+    )
+    reuse: Literal["spend", "ignore"] = Field(
+        "spend", description="each verdict on the same test rows spends a part of alpha, or every one has all of it"
+    )
+    slices: tuple[Literal["domain", "length", "agreement"], ...] = Field(
+        ("domain", "length", "agreement"), description="ways to cut the test rows in which no slice may be worse"
+    )
+    slice_margin: Share = Field(0.05, description="the loss of the metric in a slice that is still no loss")
+    calibration_margin: Share = Field(0.02, description="the rise of the calibration error that is still none")
+    max_latency_ms: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="milliseconds for one text on the machine that releases, in the fastest of seven rounds"
+    )
+    max_latency_ratio: Annotated[float, Field(gt=0)] | None = Field(
+        1.5, description="how many times the champion's latency, measured side by side"
+    )
+    max_size_mb: Annotated[float, Field(gt=0)] | None = Field(None, description="megabytes of the served model file")
+    max_size_ratio: Annotated[float, Field(gt=0)] | None = Field(1.5, description="how many times the champion's size")
     parity: Parity = Parity()
+    max_epsilon: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="a federated version that spent more, or trained without privacy, is not promoted"
+    )
 
-    metric: Literal["weighted_f1", "macro_f1", "accuracy"] = "weighted_f1"
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+
+class Forget(Strict):
+    """What happens beside the removal when a record is forgotten."""
+
+    retrain_champion: bool = Field(False, description="run the lifecycle again when the champion was trained on it")
 
 
 class Traffic(Strict):
@@ -269,6 +341,78 @@ class Serve(Strict):
     trial: Trial = Trial()
 
 
+class Rebuild(Strict):
+    """How near a version that is made again on other hardware must come. On the same it has the same bytes."""
+
+    weight_difference: Annotated[float, Field(ge=0)] = Field(
+        0.02, description="the largest difference of any weight of model.onnx (absolute)"
+    )
+    agreement: Share = Field(0.98, description="share of the test records that get the same answer, at least")
+
+
+class Privacy(Strict):
+    """Record-level differential privacy inside each silo (DP-SGD, Abadi et al. 2016): of training records, per silo."""
+
+    epsilon: Annotated[float, Field(gt=0, le=100)] = Field(description="spent by one federation, all rounds together")
+    delta: Annotated[float, Field(gt=0, lt=0.1)] = Field(1e-5, description="keep it well below 1 / records of a silo")
+    clip: Annotated[float, Field(gt=0)] = Field(1.0, description="largest L2 norm of one record's gradient")
+
+
+class Federate(Strict):
+    """How many silos train one model without moving their records; only `tidemill federate` reads it."""
+
+    silos: Literal["domain", "source", "remote"] = Field(
+        "domain", description="one silo a domain or source, started here; `remote`: operators start theirs elsewhere"
+    )
+    strategy: Literal["fedavg", "fedprox", "fedadam"] = "fedavg"
+    partial: Literal["head", "lora", "full"] = Field("head", description="what is trained and sent; the rest stays")
+    rounds: Positive = 10
+    local_epochs: Annotated[float, Field(gt=0, le=100)] = Field(2.0, description="passes of a silo in one round")
+    batch_size: Positive = 32
+    learning_rate: Annotated[float, Field(gt=0, lt=10)] | None = Field(
+        None, description="of the silos; default: 0.1 for head (SGD), 1e-3 for lora and 1e-4 for full (AdamW)"
+    )
+    proximal: Annotated[float, Field(ge=0)] = Field(0.1, description="pull to the shared model (fedprox)")
+    server_learning_rate: Annotated[float, Field(gt=0)] = Field(0.01, description="step of the server (fedadam)")
+    lora_rank: Annotated[int, Field(ge=1, le=256)] = 8
+    compression: Literal["none", "int8", "topk"] = Field(
+        "none", description="of the updates; lost parts are sent later"
+    )
+    top_share: Annotated[float, Field(gt=0, le=1)] = Field(0.05, description="share of the values that topk sends")
+    aggregation: Literal["mean", "median", "trimmed_mean", "krum"] = "mean"
+    poisoned: Positive = Field(1, description="silos that may lie: trimmed from each end, or left out by krum")
+    norm_bound: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="longest update, in medians of the round's update norms; longer ones are shortened"
+    )
+    min_silos: Positive = Field(2, description="a round with fewer good answers fails the run")
+    round_seconds: Annotated[float, Field(gt=0)] = Field(120.0, description="how long a round waits for a silo")
+    personal: bool = Field(False, description="each silo fits a head of its own to the result; it never leaves it")
+    privacy: Privacy | None = None
+    secure_aggregation: bool = False
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> "Federate":
+        faults = []
+        if self.secure_aggregation:
+            faults.append(
+                "secure_aggregation: this Flower has SecAgg+ for its old client interface only, where a silo that drops "
+                "out in the set-up ends the run, and masked updates could not be checked for poison; use privacy instead"
+            )
+        if self.privacy and self.partial != "head":
+            faults.append(
+                f"privacy: covers partial: head only, where each record's gradient is known; not {self.partial}"
+            )
+        if self.privacy and self.compression == "topk":
+            faults.append(
+                "privacy with compression: topk is refused: what is held back would be noise, sent again later"
+            )
+        if self.personal and self.partial != "head":
+            faults.append(f"personal: fits heads on the frozen encoder, which partial: {self.partial} changes")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
 class Budget(Strict):
     """What one run may use; more than that stops it."""
 
@@ -288,6 +432,7 @@ class Recipe(Strict):
     remote: str = Field("local", description="a DVC remote of .dvc/config")
     sources: tuple[RecordSource, ...] = Field(min_length=1)
     labels: Labels
+    label: Label = Label()
     prepare: Prepare = Prepare()
     validation: Validate = Field(Validate(), alias="validate")
     split: Split = Split()
@@ -296,7 +441,10 @@ class Recipe(Strict):
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
     drift: Drift = Drift()
+    forget: Forget = Forget()
     serve: Serve = Serve()
+    rebuild: Rebuild = Rebuild()
+    federate: Federate = Federate()
     budget: Budget = Budget()
 
     @model_validator(mode="after")
@@ -343,6 +491,23 @@ class _StrictLoader(yaml.SafeLoader):
         if twice:
             raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} stands twice", node.start_mark)
         return super().construct_mapping(node, deep=deep)
+
+
+def with_values(recipe: Recipe, values: Mapping[str, str]) -> Recipe:
+    """The recipe with other values, by dotted path as text. Raises RecipeError that lists every fault with its key."""
+    if not values:
+        return recipe
+    content = recipe.model_dump(mode="json", by_alias=True)
+    for path, text in values.items():
+        *sections, key = path.split(".")
+        section = content
+        for name in sections:
+            section = section[name]
+        section[key] = yaml.safe_load(text)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(listed([_fault(item) for item in error.errors()], recipe.name)) from error
 
 
 def _fault(item: Any) -> str:

@@ -1,16 +1,22 @@
 """A registered version's model on this disk: fetched once, each file checked against the registry."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tasks import checksums, inference, storage, tracking
 from tasks.errors import TidemillError
 
+SEEN = "seen.parquet"
+"""In a version's artifacts: the records that its training or the choice of its form has seen, and in which split."""
+
 BESIDE = ("tokenizer.json", "probes.parquet")
 """What a model needs beside itself, as far as its kind has it."""
 
 
-def fetched(version: tracking.Version, model: str, folder: Path) -> Path:
+def fetched(version: tracking.Version, model: str, folder: Path, more: Sequence[str] = ()) -> Path:
     """The folder with the served model of `version` of `model`, below `folder`; what is there already is kept.
+
+    `more` names further artifacts that are wanted where the version has them.
 
     Raises ServerError when MLflow does not answer, TidemillError when a file is not what was registered.
     """
@@ -23,10 +29,14 @@ def fetched(version: tracking.Version, model: str, folder: Path) -> Path:
         tracking.download(version, checksums.FILE, place)
     sums = checksums.read(place, sealed)
     _present(version, inference.DESCRIPTION, place, sums)
-    served = str(storage.read_json(place / inference.DESCRIPTION)["served"])
-    for name in (served, *(name for name in BESIDE if name in sums)):
+    for name in (served_file(place), *(name for name in (*BESIDE, *more) if name in sums)):
         _present(version, name, place, sums)
     return place
+
+
+def served_file(folder: Path) -> str:
+    """The name of the model file in a model folder that is served."""
+    return str(storage.read_json(folder / inference.DESCRIPTION)["served"])
 
 
 def _present(version: tracking.Version, name: str, place: Path, sums: dict[str, str]) -> None:

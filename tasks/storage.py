@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -14,6 +15,17 @@ from tasks.errors import TidemillError
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+
+SCRATCH = "tidemill-scratch-"
+"""How the names of our folders in the system's temporary folder begin: what a killed run leaves there can be found."""
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A temporary folder that is gone when the block ends."""
+    with tempfile.TemporaryDirectory(prefix=SCRATCH) as folder:
+        yield Path(folder)
 
 
 @contextlib.contextmanager
@@ -69,7 +81,12 @@ def write_text(path: Path, content: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Sorted keys, two spaces, a last newline: equal values are equal bytes."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """The value as `write_json` writes it."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_json(path: Path) -> Any:

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 Log = Callable[[int, dict[str, float]], None]
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-LINEAGE_TAG, RELEASED_TAG, CHECKSUMS_TAG = "lineage", "released", "checksums"
+LINEAGE_TAG, GATE_TAG, RELEASED_TAG, CHECKSUMS_TAG = "lineage", "gate", "released", "checksums"
+FORGOTTEN_TAG, TAINTED_TAG = "forgotten", "tainted"
+"""A version whose data held a record that was forgotten since (value: the certificate's id), and whether it was
+trained or tuned on it ("true") or not ("false")."""
+
+LONGEST_DESCRIPTION = 5000
+"""Characters: the width of MLflow's column, which PostgreSQL insists on."""
 
 
 @dataclass(frozen=True)
@@ -77,23 +83,19 @@ def _log(client: "MlflowClient", run_id: str, step: int, figures: Mapping[str, f
         client.log_batch(run_id, metrics=[Metric(name, value, now, step) for name, value in figures.items()])
 
 
-def released_version(model: str, lineage: str) -> int | None:
-    """The version of `model` with this lineage whose release was finished, or None.
+def released_version(model: str, tags: Mapping[str, str]) -> int | None:
+    """The version of `model` with these tags whose release was finished, or None.
 
     One small request: MLflow itself is not imported. Raises ServerError when the server does not answer.
     """
-    where = uri()
+    where, wanted = uri(), {**tags, RELEASED_TAG: "true"}
     if where is None or not where.startswith("http"):
-        found = [v.number for v in versions(model) if v.tags.get(LINEAGE_TAG) == lineage and RELEASED_TAG in v.tags]
+        found = [v.number for v in versions(model) if wanted.items() <= v.tags.items()]
         return min(found, default=None)
-    finished = f"tags.{LINEAGE_TAG} = '{lineage}' AND tags.{RELEASED_TAG} = 'true'"
+    finished = " AND ".join(f"tags.{name} = '{value}'" for name, value in wanted.items())
     query = urllib.parse.urlencode({"filter": f"name = '{model}' AND {finished}"})
-    try:
-        with urllib.request.urlopen(f"{where}/api/2.0/mlflow/model-versions/search?{query}", timeout=30) as answer:  # noqa: S310
-            numbers = [int(version["version"]) for version in json.load(answer).get("model_versions", [])]
-    except (urllib.error.URLError, TimeoutError, ValueError) as error:
-        raise ServerError(f"{where}: MLflow does not answer ({error}); start it with: tidemill up") from error
-    return min(numbers, default=None)
+    answer = _asked(f"model-versions/search?{query}") or {}
+    return min((int(version["version"]) for version in answer.get("model_versions", [])), default=None)
 
 
 def versions(model: str) -> list[Version]:
@@ -114,7 +116,7 @@ def versions(model: str) -> list[Version]:
 
 def champion(model: str) -> Version | None:
     """The version with the alias `champion`, or None."""
-    return next((version for version in versions(model) if CHAMPION in version.aliases), None)
+    return at_alias(model, CHAMPION)
 
 
 def at_alias(model: str, alias: str) -> Version | None:
@@ -186,7 +188,7 @@ def register(release: Release) -> Version:
             source=f"runs:/{run_id}/model",
             run_id=run_id,
             tags=sealed,
-            description=release.description,
+            description=release.description[:LONGEST_DESCRIPTION],
         )
         client.set_terminated(run_id)
     return Version(int(version.version), run_id, (), sealed)
@@ -205,6 +207,27 @@ def tag_version(model: str, number: int, tags: Mapping[str, str]) -> None:
     with _reachable():
         for name, value in tags.items():
             client.set_model_version_tag(model, str(number), name, value)
+
+
+def describe(model: str, number: int, text: str) -> None:
+    """Let `text` (markdown) stand above everything else on the version's page. Raises ServerError."""
+    client = _client()
+    with _reachable():
+        client.update_model_version(model, str(number), text[:LONGEST_DESCRIPTION])
+
+
+def attach(version: Version, folder: Path) -> None:
+    """Put the folder's files among the version's artifacts, in place of older ones. Raises ServerError."""
+    client = _client()
+    with _reachable():
+        client.log_artifacts(version.run_id, str(folder), "model")
+
+
+def has(version: Version, file: str) -> bool:
+    """Whether `file` (a name below `model/`) is among the version's artifacts. Raises ServerError."""
+    client = _client()
+    with _reachable():
+        return any(found.path == f"model/{file}" for found in client.list_artifacts(version.run_id, "model"))
 
 
 def download(version: Version, file: str, folder: Path) -> Path:
@@ -237,6 +260,43 @@ def _copied(address: str, path: Path) -> None:
             storage.write_with(path, lambda out: shutil.copyfileobj(answer, out))
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise ServerError(f"{address}: cannot be fetched ({error}); look at: tidemill status") from error
+
+
+def run_ids(model: str) -> list[str]:
+    """All MLflow runs of a recipe, its trainings and its releases. Raises ServerError."""
+    client = _client()
+    with _reachable():
+        experiment = client.get_experiment_by_name(model)
+        if experiment is None:
+            return []
+        found, token = [], None
+        while True:
+            page = client.search_runs([experiment.experiment_id], max_results=1000, page_token=token)
+            found += [str(run.info.run_id) for run in page]
+            token = page.token
+            if not token:
+                return found
+
+
+def run_files(run_id: str, folder: str = "") -> list[str]:
+    """The paths of all artifacts of a run. Raises ServerError."""
+    client = _client()
+    with _reachable():
+        entries = client.list_artifacts(run_id, folder)
+        below = [run_files(run_id, entry.path) for entry in entries if entry.is_dir]
+        return [*(entry.path for entry in entries if not entry.is_dir), *(path for paths in below for path in paths)]
+
+
+def run_file(run_id: str, path: str, folder: Path) -> Path:
+    """An artifact of a run, fetched into `folder`. Raises ServerError."""
+    with _reachable():
+        return Path(_client().download_artifacts(run_id, path, str(folder))).resolve()
+
+
+def replace_file(run_id: str, path: str, file: Path) -> None:
+    """Put the file, which has the same name, in the place of a run's artifact. Raises ServerError."""
+    with _reachable():
+        _client().log_artifact(run_id, str(file), path.rpartition("/")[0] or None)
 
 
 def run_url(run_id: str, model: str) -> str | None:

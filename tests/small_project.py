@@ -77,7 +77,11 @@ def write_base_model(folder: Path, texts: list[str]) -> None:
 @pytest.fixture(scope="session")
 def small_template(tmp_path_factory: pytest.TempPathFactory, empty_repository: Path) -> Path:
     """The project's folder before anything ran: code, graph, suites, base model, fetched sources; no recipe."""
-    root = tmp_path_factory.mktemp("small") / "project"
+    return write_template(tmp_path_factory.mktemp("small") / "project", empty_repository)
+
+
+def write_template(root: Path, empty_repository: Path) -> Path:
+    """`small_template` in the folder `root`."""
     shutil.copytree(empty_repository / ".dvc", root / ".dvc")
     for name in COPIED:
         source, target = REPOSITORY / name, root / name

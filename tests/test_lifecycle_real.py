@@ -103,3 +103,9 @@ def test_an_edit_re_runs_what_depends_on_it_and_nothing_else_and_a_revert_restor
     again = ran(project, "edits")
     # Nobody has labelled the new record: it is prepared and validated, and changes no split.
     assert again == ["collect", "prepare", "validate", "split"]
+
+    assert project.tidemill("rollback", "edits", "--to", "2").startswith("edits@2 serves again: back from version 1;")
+    assert "edits@2 served at" in project.tidemill("served", "edits")
+    assert "edits@2: is the champion already" in project.tidemill("rollback", "edits", "--to", "2", exit_code=1)
+    assert project.tidemill("rollback", "edits").startswith("edits@1 serves again: back from version 2;")
+    assert "edits@9: there is no such version" in project.tidemill("rollback", "edits", "--to", "9", exit_code=1)

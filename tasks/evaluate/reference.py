@@ -2,10 +2,17 @@
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
+from tasks import tokens
 from tasks.texts import counts
+
+if TYPE_CHECKING:
+    from tasks.inference import Model
 
 SALT = "reference:"
 """Another salt would draw other rows."""
@@ -29,8 +36,24 @@ def reference_window(test: pd.DataFrame, predictions: pd.DataFrame, rows: int) -
             predictions[["record_id"]],
             text_statistics(test["text"].tolist()),
             predictions[["domain", "predicted", "confidence"]],
+            (predictions["label"] == predictions["predicted"]).rename("right"),
         ],
         axis=1,
     )
     ranks = table["record_id"].map(lambda name: hashlib.sha256(f"{SALT}{name}".encode()).hexdigest())
     return table.loc[ranks.sort_values(kind="stable").index[:rows]].reset_index(drop=True)
+
+
+def with_embeddings(reference: pd.DataFrame, test: pd.DataFrame, model: "Model") -> pd.DataFrame:
+    """The reference with a column `embedding` (float16) of the served model, or as it is if the model gives none.
+
+    Each text has a pass of its own, as the endpoint may answer it.
+    """
+    contents = test.set_index("record_id").loc[reference["record_id"], "text"].tolist()
+    rows = tokens.encoded(model.tokenizer, contents)
+    if not rows or model.answers(rows[:1]).embeddings is None:
+        return reference
+    with ThreadPoolExecutor(model.threads) as pool:
+        answers = pool.map(lambda row: model.answers([row]).embeddings, rows)
+        vectors = [np.asarray(found, dtype=np.float16)[0] for found in answers]
+    return reference.assign(embedding=vectors)

@@ -7,7 +7,6 @@ import os
 import queue
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -36,8 +35,8 @@ def running(recipe: Recipe, folder: Path) -> Iterator[str]:
 
     Raises ServerError with its last line when it does not start.
     """
-    with tempfile.TemporaryDirectory() as place:
-        file = Path(place) / f"{recipe.name}.yaml"
+    with storage.scratch() as place:
+        file = place / f"{recipe.name}.yaml"
         storage.write_text(file, recipe.model_dump_json(by_alias=True))
         child = subprocess.Popen(
             [sys.executable, "-m", "tasks.serve", str(folder), str(file), "0"],

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks import storage
+from tasks import registered, storage, tracking
+from tasks.check import Check
 from tasks.errors import ServerError
 from tasks.recipe import Parity, Recipe
 from tasks.records import CONTENT_COLUMN
 from tasks.release.broken import Broken
-from tasks.release.diagnosis import diagnosed
+from tasks.release.diagnosis import FP32, diagnosed
 from tasks.release.endpoint import asked, running
 from tasks.release.probes import FILE, probability_columns
 
@@ -52,6 +53,13 @@ def parity(recipe: Recipe, folder: Path) -> Report:
         return Report(False, len(probes), 1.0, 0.0, "endpoint", str(error))
     broken = None if within(expected, answered, recipe.gate.parity) else diagnosed(recipe, folder, probes, answered)
     return _report(expected, answered, broken, recipe.gate.parity)
+
+
+def check(recipe: Recipe, version: tracking.Version) -> Check:
+    """Whether the version, as the registry holds it, answers over HTTP as it was evaluated. Raises ServerError."""
+    with storage.scratch() as place:
+        found = parity(recipe, registered.fetched(version, recipe.name, place, (FP32,)))
+    return Check("parity", found.passed, found.reason, found.figures())
 
 
 def within(expected: Probabilities, answered: Probabilities, budget: Parity) -> bool:
