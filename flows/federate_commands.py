@@ -4,11 +4,16 @@ import contextlib
 import os
 import shutil
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import typer
 from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flows.steps import Result
 
 
 class _RecipeFirst(TyperGroup):
@@ -38,7 +43,7 @@ def run(
 ) -> None:
     """Let the silos train, then compress, evaluate and release the model as any other."""
     from flows import console, events, outcome, recipe_list, run_lock, servers, steps
-    from flows.run import run as run_flow
+    from flows.run import in_prefect
     from tasks.federate.run import LISTEN, require_possible
 
     turn = steps.opened(recipe)
@@ -54,7 +59,7 @@ def run(
         typer.echo(f"added {recipe} to recipes/all.yaml, which dvc.yaml reads", err=True)
     urls = servers.up(home)
     with console.showing() if not as_json else contextlib.nullcontext(events.silent) as display:
-        results = run_flow(recipe, home, urls, display, "federate")
+        results = in_prefect(lambda: _federated(recipe), home, urls, display)
     told: dict[str, Any] = outcome.of_run(turn.paths, results, urls)
     if as_json:
         import json
@@ -84,6 +89,12 @@ def certs(
     if not made:
         typer.echo(f"nothing to do: {files.folder} has all of it")
     typer.echo(f"give a silo its own .key and {files.authority}; ca.key and server.key stay here")
+
+
+def _federated(recipe: str) -> "Sequence[Result]":
+    from flows.federate import federate
+
+    return federate(recipe)
 
 
 def _undone(folder: Path, recipe: str) -> str:

@@ -1,8 +1,7 @@
-"""A lifecycle run started by hand: in this process, against servers that stand."""
+"""Flows started by hand: in this process, against servers that stand."""
 
-import importlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from flows import settings
@@ -11,12 +10,21 @@ from flows.steps import Result
 from tasks.errors import ServerError
 
 
-def run(
-    recipe: str, home: Path, urls: Mapping[str, str], display: Display, flow: str = "lifecycle"
-) -> Sequence[Result]:
-    """How each stage of the `flow` (a module and function of that name) ended.
+def run(recipe: str, home: Path, urls: Mapping[str, str], display: Display) -> Sequence[Result]:
+    """How each stage of the lifecycle ended."""
 
-    Prefect is imported here, after its environment is set.
+    def lifecycle_of_recipe() -> Sequence[Result]:
+        from flows.lifecycle import lifecycle
+
+        return lifecycle(recipe)
+
+    return in_prefect(lifecycle_of_recipe, home, urls, display)
+
+
+def in_prefect(
+    start: Callable[[], Sequence[Result]], home: Path, urls: Mapping[str, str], display: Display
+) -> Sequence[Result]:
+    """How each step of the flow that `start` calls ended. Prefect is imported here, after its environment is set.
 
     Raises what the flow raises, and ServerError when Prefect stops answering.
     """
@@ -24,15 +32,13 @@ def run(
     import httpx
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    chosen = getattr(importlib.import_module(f"flows.{flow}"), flow)
     # Otherwise Prefect writes into the display when it cannot deliver a log line.
     logging.raiseExceptions = False
     token = shown.set(display)
     try:
         # The heartbeat's thread is waited for at the end, a second of nothing; our lock tells who is alive.
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            results: Sequence[Result] = chosen(recipe)
-            return results
+            return start()
     except httpx.TransportError as error:
         raise ServerError(
             f"Prefect stopped answering at {urls['prefect']} ({error}); see `tidemill status`, then run this again: "

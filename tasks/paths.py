@@ -82,6 +82,16 @@ class Paths:
         """The last release's outcome and card."""
         return self.home / "release" / self.recipe
 
+    @property
+    def labelling(self) -> Path:
+        """What is under way between this machine and Label Studio, and the cards of what came of it."""
+        return self.home / "label" / self.recipe
+
+    @property
+    def embeddings(self) -> Path:
+        """Texts as vectors of the base model, kept because they take minutes."""
+        return self.home / "embeddings" / self.recipe
+
     def measurement(self, model_sha256: str) -> Path:
         """The latency figures of one model file on this machine."""
         return self.measurements / f"{model_sha256[:16]}-{platform.node() or 'machine'}.json"

@@ -10,8 +10,6 @@ from tiny_project import Project, Servers, running_in
 pytest_plugins = ["tiny_project", "small_project"]
 pytestmark = pytest.mark.slow
 
-PATIENCE_S = 480
-
 
 def mlflow_version(project: Project, recipe: str) -> dict[str, str]:
     """The tags of the newest version."""
@@ -27,7 +25,7 @@ def federated(small_template: Path, live_servers: Servers, tmp_path_factory: pyt
     """The project with its two domains federated once, in two rounds."""
     knobs = {"rounds": 2, "round_seconds": 90, "local_epochs": 4, "personal": True}
     project = small_project(small_template, tmp_path_factory.mktemp("federated"), live_servers, "silos", federate=knobs)
-    output = project.tidemill("federate", "silos", patience_s=PATIENCE_S)
+    output = project.tidemill("federate", "silos")
     (project.root / "output.txt").write_text(output)
     return project
 
@@ -56,10 +54,10 @@ def test_no_text_and_no_key_of_a_silo_is_in_what_it_sent_or_in_a_log(federated: 
 
 
 def test_a_second_federation_of_the_same_records_runs_nothing_and_undo_trains_here_again(federated: Project) -> None:
-    again = json.loads(federated.tidemill("federate", "silos", "--json", patience_s=PATIENCE_S))
+    again = json.loads(federated.tidemill("federate", "silos", "--json"))
     assert {stage["state"] for stage in again["stages"]} == {"Cached"}
     assert "the federated model is out" in federated.tidemill("federate", "silos", "--undo")
-    told = json.loads(federated.tidemill("run", "silos", "--json", patience_s=PATIENCE_S))
+    told = json.loads(federated.tidemill("run", "silos", "--json"))
     states = {stage["stage"]: stage["state"] for stage in told["stages"]}
     assert (states["split"], states["train"]) == ("Cached", "Completed")
     assert "federated" not in mlflow_version(federated, "silos")

@@ -13,9 +13,9 @@ import pandas as pd
 
 from tasks import storage
 from tasks.collect import archive, hub
-from tasks.collect.manifests import Reading
 from tasks.collect.origins import named, own_path, shown
 from tasks.errors import SourceError
+from tasks.manifests import Reading
 from tasks.paths import Paths
 from tasks.recipe import BaseModelOrigin, Origin
 

@@ -15,33 +15,35 @@ OPSET = 17
 def export(trained: Path, path: Path) -> None:
     """Write the classifier in folder `trained` as ONNX, fp32.
 
-    Inputs `input_ids` and `attention_mask` (batch x tokens, int64), output `probabilities` (batch x classes).
+    Inputs `input_ids` and `attention_mask` (batch x tokens, int64), outputs `probabilities` (batch x classes) and
+    `embeddings` (batch x width), what the head reads: drift and the choice of what to label want them.
     """
     import torch
 
     ids, mask = torch.tensor([[2, 3, 4], [2, 3, 0]]), torch.tensor([[1, 1, 1], [1, 1, 0]])
     batch, tokens = {0: "batch"}, {0: "batch", 1: "tokens"}
     torch.onnx.export(
-        _with_softmax(text_model.load(trained)),
+        _answering(text_model.load(trained)),
         (ids, mask),
         str(path),
         input_names=["input_ids", "attention_mask"],
-        output_names=["probabilities"],
-        dynamic_axes={"input_ids": tokens, "attention_mask": tokens, "probabilities": batch},
+        output_names=["probabilities", "embeddings"],
+        dynamic_axes={"input_ids": tokens, "attention_mask": tokens, "probabilities": batch, "embeddings": batch},
         opset_version=OPSET,
         dynamo=False,
     )
 
 
-def _with_softmax(model: "torch.nn.Module") -> "torch.nn.Module":
+def _answering(model: "torch.nn.Module") -> "torch.nn.Module":
     import torch
 
-    class Probabilities(torch.nn.Module):
+    class Answering(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.model = model
 
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-            return torch.softmax(self.model(input_ids, attention_mask), dim=-1)
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            embedded = self.model.embedded(input_ids, attention_mask)  # type: ignore[operator]
+            return torch.softmax(self.model.head(embedded), dim=-1), embedded  # type: ignore[operator]
 
-    return Probabilities().eval()
+    return Answering().eval()

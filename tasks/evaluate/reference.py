@@ -5,20 +5,19 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from tasks.texts import counts
+
 SALT = "reference:"
 """Another salt would draw other rows."""
 
 
 def text_statistics(texts: Sequence[str]) -> pd.DataFrame:
-    """For each text its `characters`, `words` and `non_letter_share` (of the characters that are no blanks)."""
-    visible = ["".join(text.split()) for text in texts]
+    """For each text its `characters`, `words` and `non_letter_share`, as `tasks.texts` counts them."""
+    counted = [counts(text) for text in texts]
     return pd.DataFrame(
         {
-            "characters": pd.Series([len(text) for text in texts], dtype="int64"),
-            "words": pd.Series([len(text.split()) for text in texts], dtype="int64"),
-            "non_letter_share": pd.Series(
-                [sum(not c.isalpha() for c in text) / max(len(text), 1) for text in visible], dtype="float64"
-            ),
+            name: pd.Series([row[name] for row in counted], dtype=dtype)
+            for name, dtype in (("characters", "int64"), ("words", "int64"), ("non_letter_share", "float64"))
         }
     )
 

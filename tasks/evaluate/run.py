@@ -17,11 +17,11 @@ from tasks.evaluate.humans import humans, leave_one_out
 from tasks.evaluate.reference import reference_window
 from tasks.evaluate.report import Subject, report
 from tasks.evaluate.scores import Figures, metrics
-from tasks.evaluate.slices import slices
 from tasks.evaluate.worst import worst_errors
 from tasks.paths import Paths
 from tasks.progress import progress
 from tasks.recipe import Recipe
+from tasks.slices import slices
 from tasks.statistics import Resampling
 
 

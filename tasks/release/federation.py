@@ -1,9 +1,9 @@
 """What a release has to know of a model that silos have trained together."""
 
 from tasks import federated
+from tasks.check import Check
 from tasks.paths import Paths
 from tasks.recipe import Gate
-from tasks.release.verdict import Verdict
 
 
 def federated_words(paths: Paths) -> dict[str, str]:
@@ -12,15 +12,14 @@ def federated_words(paths: Paths) -> dict[str, str]:
     return federated.summary(told) if told else {}
 
 
-def too_little_privacy(gate: Gate, paths: Paths) -> Verdict | None:
-    """The verdict against a federated model that spent more than `gate.max_epsilon`, or None."""
+def privacy_checks(gate: Gate, paths: Paths) -> list[Check]:
+    """Whether a federated model spent no more than `gate.max_epsilon`; no check without a limit or a federation."""
     told = federated.manifest(paths)
     if told is None or gate.max_epsilon is None:
-        return None
+        return []
+    limit = f"gate.max_epsilon is {gate.max_epsilon:g}"
     if told["epsilon"] is None:
-        spent = "its silos trained without privacy"
-    elif told["epsilon"] > gate.max_epsilon:
-        spent = f"its silos spent epsilon {told['epsilon']:g}"
-    else:
-        return None
-    return Verdict(promoted=False, reason=f"not private enough: {spent}, and gate.max_epsilon is {gate.max_epsilon:g}")
+        return [Check("privacy", False, f"the silos trained without privacy, and {limit}")]
+    return [
+        Check("privacy", told["epsilon"] <= gate.max_epsilon, f"the silos spent epsilon {told['epsilon']:g}; {limit}")
+    ]
