@@ -1,6 +1,5 @@
 """What all silos of a federation must agree on."""
 
-import hashlib
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -44,8 +43,3 @@ def parsed(text: str) -> Plan:
         raise TidemillError(
             f"the server's plan has {key}: {fault['msg'].lower()}; install the server's version of Tidemill"
         ) from error
-
-
-def run_name(described: Plan, attempt: str = "") -> str:
-    """A short name that follows from the plan (and what tells two federations of one plan apart)."""
-    return hashlib.sha256((described.model_dump_json() + attempt).encode()).hexdigest()[:16]
