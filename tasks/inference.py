@@ -1,25 +1,41 @@
-"""A released model at work: ONNX Runtime and the tokenizer, without torch."""
+"""A released model at work: ONNX Runtime and what encodes its kind of content, without torch."""
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks import storage, tokens
+from tasks import storage
 from tasks.errors import TidemillError
 from tasks.progress import Report
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
-    from tokenizers import Tokenizer
 
 BATCH = 16
-"""Texts a pass: on two cores larger batches were no faster."""
+"""Contents a pass: on two cores larger batches were no faster."""
 
 DESCRIPTION = "model.json"
+
+
+class Encoder(Protocol):
+    """What a kind brings: contents to rows, rows to batches of like ones, a batch to what the model's file takes."""
+
+    def rows(self, contents: Sequence[Any]) -> list[Any]:
+        """Each content as the encoder wants it."""
+        ...
+
+    def grouped(self, rows: Sequence[Any], size: int) -> Iterator[list[int]]:
+        """Positions of the rows, at most `size` together."""
+        ...
+
+    def inputs(self, rows: Sequence[Any]) -> dict[str, Any]:
+        """The model's inputs by name."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,16 +44,15 @@ class Model:
 
     classes: tuple[str, ...]
     session: "InferenceSession"
-    tokenizer: "Tokenizer"
+    encoder: Encoder
 
-    def probabilities(self, texts: Sequence[str], report: Report | None = None) -> NDArray[np.float32]:
-        """Probability of each class, texts x classes, float32. Batches hold texts of like length."""
-        rows = tokens.encoded(self.tokenizer, texts)
+    def probabilities(self, contents: Sequence[Any], report: Report | None = None) -> NDArray[np.float32]:
+        """Probability of each class, contents x classes, float32."""
+        rows = self.encoder.rows(contents)
         answers = np.zeros((len(rows), len(self.classes)), dtype=np.float32)
         done = 0
-        for batch in tokens.by_length(rows, BATCH):
-            ids, mask = tokens.padded([rows[index] for index in batch])
-            answers[batch] = self.session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+        for batch in self.encoder.grouped(rows, BATCH):
+            answers[batch] = self.session.run(None, self.encoder.inputs([rows[index] for index in batch]))[0]
             done += len(batch)
             if report:
                 report(done)
@@ -45,7 +60,7 @@ class Model:
 
 
 def load(folder: Path, file: str, threads: int) -> Model:
-    """The model in `folder`/`file`, with tokenizer.json and model.json beside it. Raises TidemillError."""
+    """The model in `folder`/`file`, with model.json (and a text's tokenizer.json) beside it. Raises TidemillError."""
     import onnxruntime
 
     description = storage.read_json(folder / DESCRIPTION)
@@ -56,4 +71,17 @@ def load(folder: Path, file: str, threads: int) -> Model:
         session = onnxruntime.InferenceSession(str(folder / file), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises a class of its own for each kind of damage
         raise TidemillError(f"{folder / file}: is no model that ONNX Runtime can load ({error})") from error
-    return Model(tuple(description["classes"]), session, tokens.tokenizer(folder, description["max_tokens"]))
+    return Model(tuple(description["classes"]), session, encoder(folder, description))
+
+
+def encoder(folder: Path, description: dict[str, Any]) -> Encoder:
+    """What encodes the contents of the model's kind."""
+    kind = description.get("kind", "classify_text")
+    made: Encoder = importlib.import_module(f"tasks.encode.{kind}").encoder(folder, description)
+    return made
+
+
+def files_beside(kind: str) -> tuple[str, ...]:
+    """The files that a model of this kind needs beside its own and model.json."""
+    files: tuple[str, ...] = importlib.import_module(f"tasks.encode.{kind}").FILES
+    return files

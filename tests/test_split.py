@@ -18,8 +18,9 @@ from tasks.records import record_id, typed
 from tasks.split.by_hash import position, split_at
 from tasks.split.by_time import boundaries, by_time, latest_times, nearest_day
 from tasks.split.card import card
+from tasks.split.classify_text import SAME, same, words
 from tasks.split.groups import group_keys
-from tasks.split.leaks import refuse_leaks, words
+from tasks.split.leaks import refuse_leaks
 from tasks.split.run import SPLITS, decided, run
 
 CLASSES = ("ham", "spam")
@@ -114,7 +115,7 @@ def test_every_record_has_exactly_one_split_and_no_group_straddles(entries: list
     assert splits.isin(SPLITS).all()
     assert len(splits) == len(records)
     assert (splits.groupby(keys).nunique() <= 1).all()
-    refuse_leaks(records, splits, keys, "text")
+    refuse_leaks(records["record_id"], splits, {"group": keys, SAME: same(records)})
 
 
 @settings(max_examples=50)
@@ -265,7 +266,7 @@ def test_a_record_and_a_group_in_two_splits_are_told_together() -> None:
     twice = pd.concat([records, records[:1]], ignore_index=True)
     splits = pd.Series(["train", "test", "test"])
     with pytest.raises(PromiseError) as caught:
-        refuse_leaks(twice, splits, group_keys(twice), "text")
+        refuse_leaks(twice["record_id"], splits, {"group": group_keys(twice), SAME: same(twice)})
     for what in ("record_id", "group", "text"):
         assert f"1 times in two splits the same {what}" in str(caught.value)
 

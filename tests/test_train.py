@@ -125,7 +125,7 @@ def test_the_exported_model_answers_as_the_trained_one(recipe, base_model, recor
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracing exporter's own deprecation
         export.export(tmp_path / "train", tmp_path / "compress/model.onnx")
-    described = {"classes": list(recipe.labels.classes), "max_tokens": 16}
+    described = {"classes": list(recipe.labels.classes), "max_tokens": 16, "kind": "classify_text"}
     storage.write_json(tmp_path / "compress/model.json", described)
     (tmp_path / "compress/tokenizer.json").write_bytes((base_model / "tokenizer.json").read_bytes())
     answers = inference.load(tmp_path / "compress", "model.onnx", 1).probabilities(records["text"].tolist())

@@ -13,8 +13,9 @@ from tasks import inference, storage
 from tasks.paths import Paths
 from tasks.progress import progress
 from tasks.recipe import Recipe
+from tasks.records import CONTENT_COLUMN
 
-ROUNDS, TEXTS = 7, 128
+ROUNDS, CONTENTS = 7, 128
 
 
 def measurement_file(paths: Paths) -> Path:
@@ -27,25 +28,25 @@ def measured(paths: Paths) -> bool:
     return (paths.stage("compress") / "model.onnx").is_file() and measurement_file(paths).is_file()
 
 
-def timings(models: dict[str, inference.Model], texts: list[str]) -> dict[str, dict[str, list[float]]]:
-    """Milliseconds a text of each model, one value a round: one by one (`single_ms`) and batched (`batched_ms`)."""
+def timings(models: dict[str, inference.Model], contents: list[Any]) -> dict[str, dict[str, list[float]]]:
+    """Milliseconds a content (a text, an image) of each model, one value a round: one by one (`single_ms`) and batched (`batched_ms`)."""
     found: dict[str, dict[str, list[float]]] = {file: {"single_ms": [], "batched_ms": []} for file in models}
     with progress("measuring latency", ROUNDS * len(models)) as report:
         for round_number in range(ROUNDS + 1):
             for file, model in models.items():
-                single = _milliseconds(model, [[text] for text in texts[::4]])
-                batched = _milliseconds(model, [texts])
+                single = _milliseconds(model, [[content] for content in contents[::4]])
+                batched = _milliseconds(model, [contents])
                 if round_number:  # the first round warms up
-                    found[file]["single_ms"].append(single / len(texts[::4]))
-                    found[file]["batched_ms"].append(batched / len(texts))
+                    found[file]["single_ms"].append(single / len(contents[::4]))
+                    found[file]["batched_ms"].append(batched / len(contents))
                     report((round_number - 1) * len(models) + 1)
     return found
 
 
-def _milliseconds(model: inference.Model, requests: list[list[str]]) -> float:
+def _milliseconds(model: inference.Model, requests: list[list[Any]]) -> float:
     start = time.perf_counter()
-    for texts in requests:
-        model.probabilities(texts)
+    for contents in requests:
+        model.probabilities(contents)
     return 1000 * (time.perf_counter() - start)
 
 
@@ -60,7 +61,7 @@ def summary(found: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
         for file, by in found.items()
         if file != "model.onnx"
     }
-    return {"median": medians, "speedup": speedups, "rounds": ROUNDS, "texts": TEXTS}
+    return {"median": medians, "speedup": speedups, "rounds": ROUNDS, "contents": CONTENTS}
 
 
 def _spread(values: list[float]) -> dict[str, float]:
@@ -70,7 +71,7 @@ def _spread(values: list[float]) -> dict[str, float]:
 def lines(figures: dict[str, Any]) -> list[str]:
     """The figures as lines a person reads."""
     told = [
-        f"{file}: {by['single_ms']:.2f} ms a text one by one, {by['batched_ms']:.2f} ms batched"
+        f"{file}: {by['single_ms']:.2f} ms each, one by one, {by['batched_ms']:.2f} ms batched"
         for file, by in figures["median"].items()
     ]
     for file, by in figures["speedup"].items():
@@ -79,11 +80,12 @@ def lines(figures: dict[str, Any]) -> list[str]:
 
 
 def run(recipe: Recipe, paths: Paths) -> None:
-    """Measure every ONNX file of the compress stage on validation texts and keep the figures."""
+    """Measure every ONNX file of the compress stage on validation records and keep the figures."""
     folder = paths.stage("compress")
     files = sorted(file.name for file in folder.glob("*.onnx"))
     models = {file: inference.load(folder, file, recipe.threads) for file in files}
-    records = storage.read_table(paths.stage("split") / "validation.parquet", columns=["text"])
-    figures = summary(timings(models, records["text"].head(TEXTS).tolist()))
+    column = CONTENT_COLUMN[recipe.kind]
+    records = storage.read_table(paths.stage("split") / "validation.parquet", columns=[column])
+    figures = summary(timings(models, records[column].head(CONTENTS).tolist()))
     storage.write_json(measurement_file(paths), {**figures, "machine": platform.processor() or platform.machine()})
     print("\n".join(lines(figures)), flush=True)

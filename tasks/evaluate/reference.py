@@ -23,12 +23,12 @@ def text_statistics(texts: Sequence[str]) -> pd.DataFrame:
     )
 
 
-def reference_window(test: pd.DataFrame, predictions: pd.DataFrame, rows: int) -> pd.DataFrame:
-    """At most `rows` test rows: those with the lowest salted hash, so that a new record moves few others."""
+def reference_window(statistics: pd.DataFrame, predictions: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """The statistics of at most `rows` test rows: those with the lowest salted hash, so that a new record moves few others."""
     table = pd.concat(
         [
             predictions[["record_id"]],
-            text_statistics(test["text"].tolist()),
+            statistics,
             predictions[["domain", "predicted", "confidence"]],
         ],
         axis=1,

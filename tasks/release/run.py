@@ -13,8 +13,10 @@ from tasks.errors import TidemillError
 from tasks.markdown import table
 from tasks.paths import Paths
 from tasks.recipe import Recipe
+from tasks.records import CONTENT_COLUMN
 from tasks.release.bundle import bundle
 from tasks.release.lineage import lineage
+from tasks.release.model_card import base_model
 from tasks.release.verdict import Verdict, compared, first_version
 
 
@@ -40,11 +42,12 @@ def judged(recipe: Recipe, paths: Paths, champion: tracking.Version | None) -> V
     if champion is None:
         return first_version()
     with tempfile.TemporaryDirectory() as folder:
-        model = _fetched(champion, Path(folder), recipe.threads)
-        test = storage.read_table(paths.stage("split") / "test.parquet", columns=["record_id", "text", "label"])
+        model = _fetched(champion, Path(folder), recipe)
+        column = CONTENT_COLUMN[recipe.kind]
+        test = storage.read_table(paths.stage("split") / "test.parquet", columns=["record_id", column, "label"])
         answers = storage.read_table(paths.stage("evaluate") / "predictions.parquet", ["record_id", "predicted"])
         rows = test.merge(answers, on="record_id", validate="one_to_one")
-        theirs = [model.classes[index] for index in model.probabilities(rows["text"].tolist()).argmax(1)]
+        theirs = [model.classes[index] for index in model.probabilities(rows[column].tolist()).argmax(1)]
         codes = [_codes(recipe, column) for column in (rows["label"], rows["predicted"], theirs)]
         return compared(codes[0], codes[1], codes[2], recipe.gate, champion.number)
 
@@ -54,13 +57,13 @@ def _codes(recipe: Recipe, names: Iterable[str]) -> NDArray[np.int64]:
     return np.array([recipe.labels.classes.index(name) for name in names], dtype=np.int64)
 
 
-def _fetched(version: tracking.Version, folder: Path, threads: int) -> inference.Model:
+def _fetched(version: tracking.Version, folder: Path, recipe: Recipe) -> inference.Model:
     """A registered version's served model."""
     description_file = tracking.download(version, "model.json", folder)
     served = str(storage.read_json(description_file)["served"])
-    for file in ("tokenizer.json", served):
+    for file in (*inference.files_beside(recipe.kind), served):
         tracking.download(version, file, folder)
-    return inference.load(description_file.parent, served, threads)
+    return inference.load(description_file.parent, served, recipe.threads)
 
 
 def card(recipe: Recipe, version: tracking.Version, verdict: Verdict, metrics: dict[str, Any]) -> str:
@@ -115,7 +118,7 @@ def _registered(recipe: Recipe, paths: Paths, descent: dict[str, Any], metrics: 
             title=recipe.title,
             description=(Path(folder) / "model" / "model_card.md").read_text(encoding="utf-8"),
             files=Path(folder) / "model",
-            parameters={"seed": str(recipe.seed), "base_model": recipe.train.base_model.url, "kind": recipe.kind},
+            parameters={"seed": str(recipe.seed), "base_model": base_model(recipe), "kind": recipe.kind},
             figures=figures(metrics),
             tags={tracking.LINEAGE_TAG: str(descent["id"])},
         )
