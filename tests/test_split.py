@@ -330,3 +330,17 @@ def test_of_many_domains_the_card_shows_the_largest() -> None:
     page = card({"train": labelled}, CLASSES, "How.", 0)
     assert page.index("| large |") < page.index("| source00 |")
     assert "| source29 |" not in page
+
+
+def test_the_publishers_own_test_set_is_the_test_split_and_no_other_record_is() -> None:
+    records = record_rows([(None, 1, "x")] * 60 + [(None, 1, "y")] * 20)
+    wanted = Split(by="source", test_sources=("y",), validation=0.3)
+    splits, how = decided(records, group_keys(records), wanted)
+    assert ((splits == "test") == (records["source"] == "y")).all()
+    assert 5 < (splits == "validation").sum() < 35
+    assert how.startswith("The records of y are the test set")
+
+
+def test_a_test_source_without_by_source_is_refused() -> None:
+    with pytest.raises(ValueError, match="by: source and test_sources go together"):
+        Split(test_sources=("y",))

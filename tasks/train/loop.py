@@ -178,10 +178,11 @@ class Training:
         vars(self.progress).update(state)
         self.model.load_state_dict(_below("model.", tensors))
         self.best = {name: tensor.to(self.plan.hardware.device) for name, tensor in _below("best.", tensors).items()}
+        trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         moments: dict[int, dict[str, Any]] = {}
         for name, tensor in _below("optimizer.", tensors).items():
             index, _, moment = name.partition(".")
-            moments.setdefault(int(index), {})[moment] = tensor
+            moments.setdefault(int(index), {})[moment] = _laid_out_as(trained[int(index)], tensor)
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         own = _below(f"process.{self.plan.world.rank}.", tensors)
         self.loss_sum.copy_(own["loss_sum"])
@@ -205,6 +206,13 @@ def _decay_groups(model: "torch.nn.Module", weight_decay: float) -> list[dict[st
         {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": weight_decay},
         {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
     ]
+
+
+def _laid_out_as(parameter: "torch.Tensor", tensor: "torch.Tensor") -> "torch.Tensor":
+    """The tensor in the parameter's own order of memory: the fused optimiser goes through both side by side."""
+    import torch
+
+    return tensor if tensor.shape != parameter.shape else torch.empty_like(parameter).copy_(tensor)
 
 
 def _copied(model: "torch.nn.Module") -> "dict[str, torch.Tensor]":

@@ -62,7 +62,8 @@ def sum_gradients(model: "torch.nn.Module", mine: World) -> None:
     flat = torch.cat([_gradient(parameter).flatten() for parameter in trained])
     torch.distributed.all_reduce(flat)
     for parameter, part in zip(trained, torch.split(flat, [parameter.numel() for parameter in trained]), strict=True):
-        parameter.grad = part.view_as(parameter)
+        # In the parameter's own order of memory, which the fused optimiser takes for granted.
+        parameter.grad = torch.empty_like(parameter).copy_(part.view(parameter.shape))
 
 
 def _gradient(parameter: "torch.nn.Parameter") -> "torch.Tensor":
