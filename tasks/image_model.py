@@ -30,9 +30,12 @@ def from_nothing(images: Mapping[str, Any]) -> dict[str, Any]:
 
 def of_base(folder: Path, images: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of the pretrained network in `folder` (Hugging Face's form) for `images`."""
+    config: dict[str, Any] = storage.read_json(folder / CONFIG)
+    if "images" in config:  # a version of our own: its size, mode and width go with its weights
+        return config
     said = storage.read_json(folder / PREPROCESSOR)
     normal = {"mean": said.get("image_mean", [MEAN]), "std": said.get("image_std", [STD])}
-    return {**storage.read_json(folder / CONFIG), "images": dict(images), **normal}
+    return {**config, "images": dict(images), **normal}
 
 
 def classifier(config: Mapping[str, Any], n_classes: int) -> "torch.nn.Module":
@@ -135,18 +138,27 @@ def _pretrained(config: Mapping[str, Any], n_classes: int) -> "torch.nn.Module":
 
 
 def load_base(model: "torch.nn.Module", folder: Path) -> None:
-    """Put the pretrained weights in `folder` into the model's encoder; the last layer stays as it was drawn.
+    """Put the pretrained weights in `folder` into the model; its last layer stays as it was drawn.
 
     Raises TidemillError when tensors are missing.
     """
     from safetensors.torch import load_file
 
+    if "images" in storage.read_json(folder / CONFIG):
+        last = [name for name, value in model.named_parameters() if value.ndim == len(("class", "value"))][-1]
+        own = {name: weight for name, weight in load_file(folder / WEIGHTS).items() if not name.startswith(last)}
+        _fitting(model.load_state_dict(own, strict=False).missing_keys, folder, last.rpartition(".")[0])
+        return
     encoder = model.body.encoder  # type: ignore[union-attr]
     prefix = f"{storage.read_json(folder / CONFIG)['model_type']}."
     named = {name.removeprefix(prefix): weight for name, weight in load_file(folder / WEIGHTS).items()}
     missing, _ = encoder.load_state_dict(named, strict=False)  # type: ignore[union-attr]
     # A pooler may be new: many published models are without.
-    missing = [name for name in missing if "pooler" not in name]
+    _fitting(missing, folder, "pooler")
+
+
+def _fitting(missing: list[str], folder: Path, new: str) -> None:
+    missing = [name for name in missing if new not in name]
     if missing:
         raise TidemillError(f"{folder / WEIGHTS}: lacks {len(missing)} tensors of its model, {missing[0]} first")
 

@@ -192,7 +192,21 @@ class Split(Strict):
 
 
 class BaseModelOrigin(Origin):
-    """A pretrained model: a folder with model.safetensors, config.json and tokenizer.json."""
+    """A pretrained model: a folder with model.safetensors, config.json, and tokenizer.json or preprocessor_config.json.
+
+    Or a released version of a recipe of our own, in short: `feedback@champion`, `feedback@7`.
+    """
+
+    url: str = Field(
+        pattern=r"^((file|https?|s3|gs|gcs|az|abfs|abfss|hf|pypi|npm|package):"
+        r"|registry:[a-z][a-z0-9_]*@([1-9][0-9]*|champion|challenger)$)",
+        description="as of a source, or registry:RECIPE@VERSION, a version of our own (a number, champion, challenger)",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_short(cls, value: Any) -> Any:
+        return {"url": f"registry:{value}", "licence": "our own"} if isinstance(value, str) else value
 
 
 class Images(Strict):

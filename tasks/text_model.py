@@ -54,8 +54,13 @@ def from_base(folder: Path, n_classes: int) -> "torch.nn.Module":
     config = storage.read_json(folder / CONFIG)
     model = classifier(config, n_classes)
     weights = load_file(folder / WEIGHTS)
-    prefix = f"{config['model_type']}."
-    named = {name.removeprefix(prefix): weight for name, weight in weights.items() if "pooler" not in name}
+    # A version of our own holds its encoder under that name, beside its head.
+    prefix = "encoder." if "head.weight" in weights else f"{config['model_type']}."
+    named = {
+        name.removeprefix(prefix): weight
+        for name, weight in weights.items()
+        if not ("pooler" in name or name.startswith("head."))
+    }
     missing, _ = model.encoder.load_state_dict(named, strict=False)  # type: ignore[union-attr]
     missing = [name for name in missing if "position_ids" not in name]
     if missing:

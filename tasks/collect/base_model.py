@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -11,7 +12,7 @@ from typing import IO
 
 import pandas as pd
 
-from tasks import storage
+from tasks import storage, tracking
 from tasks.collect import archive, hub
 from tasks.collect.manifests import Reading
 from tasks.collect.origins import named, own_path, shown
@@ -20,9 +21,13 @@ from tasks.paths import Paths
 from tasks.recipe import BaseModelOrigin, Origin
 
 WEIGHTS = "model.safetensors"
+ORIGIN = "origin.json"
+"""Which version of our own a model is, where it is one."""
+
+PREPROCESSOR = "preprocessor_config.json"
 FILES = {
     "classify_text": (WEIGHTS, "config.json", "tokenizer.json"),
-    "classify_image": (WEIGHTS, "config.json", "preprocessor_config.json"),
+    "classify_image": (WEIGHTS, "config.json", PREPROCESSOR),
 }
 """What a model is made of, by kind: weights, how the network is built, how its input is made."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -55,9 +60,11 @@ def staged(origin: BaseModelOrigin, kind: str, paths: Paths, fetch: Callable[[Or
     names, wanted = [], FILES[kind]
     for name, stream in _files(origin, wanted, paths, fetch):
         names.append(name)
-        if name in wanted:
+        if name in (*wanted, ORIGIN):
             storage.write_with(folder / name, partial(shutil.copyfileobj, stream))
-    if fault := _fault(names, wanted) or _damage(folder, wanted):
+    # A version of our own says in its config.json how its input is made.
+    needed = [name for name in wanted if name != PREPROCESSOR] if ORIGIN in names else wanted
+    if fault := _fault(names, needed) or _damage(folder, needed):
         raise SourceError(f"{named(origin)}: {fault}")
     return folder
 
@@ -83,7 +90,7 @@ def land_model(folder: Path, paths: Paths, source: Reading, collected_at: pd.Tim
 
 def land_nothing(paths: Paths, collected_at: pd.Timestamp) -> bool:
     """Say in the manifest that training starts from nothing, and remove an earlier model's files."""
-    for name in {name for names in FILES.values() for name in names}:
+    for name in {ORIGIN, *(name for names in FILES.values() for name in names)}:
         (paths.base_model / name).unlink(missing_ok=True)
     content = {"files": {}, "collected_at": collected_at.isoformat(), "sources": []}
     storage.write_json(paths.base_model / "manifest.json", content)
@@ -93,7 +100,10 @@ def land_nothing(paths: Paths, collected_at: pd.Timestamp) -> bool:
 def _files(origin: BaseModelOrigin, wanted: Sequence[str], paths: Paths, fetch: Callable[[Origin], Path]) -> Files:
     """The names and contents of the files that lie side by side in the model's folder."""
     own = own_path(origin, paths.root) if origin.url.startswith("file:") else None
-    if origin.url.startswith("hf:"):
+    if origin.url.startswith("registry:"):
+        with tempfile.TemporaryDirectory() as folder:
+            yield from _of_folder(released(origin.url.removeprefix("registry:"), wanted, Path(folder)))
+    elif origin.url.startswith("hf:"):
         yield from _of_folder(hub.model_folder(origin, paths, wanted))
     elif own is not None and own.is_dir():
         if origin.sha256:
@@ -104,6 +114,25 @@ def _files(origin: BaseModelOrigin, wanted: Sequence[str], paths: Paths, fetch: 
         for name, stream in archive.members(fetch(origin), origin.member, shown(origin.url)):
             if name.count("/") == depth:
                 yield PurePosixPath(name).name, stream
+
+
+def released(address: str, wanted: Sequence[str], folder: Path) -> Path:
+    """The folder with the model's files of a released version (`feedback@7`, `feedback@champion`), and origin.json.
+
+    That says which version it was. Raises SourceError without MLflow, such a version, or its weights.
+    """
+    name, _, which = address.partition("@")
+    if tracking.uri() is None:
+        raise SourceError("a version of our own needs MLflow; start it with tidemill up, or collect in tidemill run")
+    known = tracking.versions(name)
+    found = next((version for version in known if which in (str(version.number), *version.aliases)), None)
+    if found is None:
+        there = ", ".join(f"{name}@{version.number}" for version in known) or "none"
+        raise SourceError(f"there is no such version; there are: {there}")
+    files = [tracking.download(found, file, folder) for file in wanted if file != PREPROCESSOR]
+    lineage = found.tags.get(tracking.LINEAGE_TAG)
+    storage.write_json(files[0].parent / ORIGIN, {"recipe": name, "version": found.number, "lineage": lineage})
+    return files[0].parent
 
 
 def _of_folder(folder: Path) -> Files:

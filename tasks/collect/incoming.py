@@ -113,7 +113,7 @@ def together(faults: Mapping[str, TidemillError], heading: str) -> SourceError:
 
 def evidence_of(origin: Origin, paths: Paths, fetch: Fetch) -> Evidence:
     """The evidence of an origin, taken before it is read, so that a later change is always noticed."""
-    if origin.url.startswith(("sql:", "hf:")):
+    if origin.url.startswith(("sql:", "hf:", "registry:")):
         return Evidence()
     own = own_path(origin, paths.root) if origin.url.startswith("file:") else None
     if own is not None and own.is_dir() and isinstance(origin, BaseModelOrigin):
