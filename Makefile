@@ -45,6 +45,9 @@ format: setup ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: setup ## write the command reference anew
+	$(BIN)/python -m typer flows.cli utils docs --name tidemill --output docs/commands.md
+
 lint: setup ## format, lint, types and import contracts, without changing a file
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -54,4 +57,4 @@ lint: setup ## format, lint, types and import contracts, without changing a file
 check: lint ## all that CI does
 	$(BIN)/python -m pytest
 
-.PHONY: help setup lock run test format lint check
+.PHONY: help setup lock run test format docs lint check

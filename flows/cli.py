@@ -1,12 +1,15 @@
 """The `tidemill` command line. Slow imports wait until a command needs them, so that help comes at once."""
 
 import contextlib
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from flows import label_cli, watch_cli
 from tasks.errors import TidemillError, listed
 
 app = typer.Typer(
@@ -40,13 +43,25 @@ def options(
     """What holds for every command; `main` looks at it."""
 
 
+app.command()(label_cli.label)
+app.add_typer(label_cli.labels, name="labels")
+app.command()(watch_cli.watch)
+
+
 @app.command()
-def up() -> None:
+def up(
+    studio: Annotated[bool, typer.Option("--studio", help="Label Studio too, installed at the first time")] = False,
+    drift: Annotated[bool, typer.Option("--drift", help="Evidently's pages too, with every drift report")] = False,
+) -> None:
     """Start the servers that do not run yet, and say where they are."""
     from flows import servers
 
     home = _home()
     _with_worker(home, servers.up(home))
+    if studio:
+        label_cli.studio_up(home)
+    if drift:
+        servers.evidently_up(home)
     _show_status(home, as_json=False)
 
 
@@ -58,6 +73,7 @@ def down() -> None:
     home = _home()
     ended = servers.down(home)
     orphans.end_all(home)
+    orphans.end_all(home / "rebuild")
     typer.echo(f"stopped: {', '.join(ended)}" if ended else "nothing was running")
 
 
@@ -70,7 +86,7 @@ def status(as_json: AsJson = False) -> None:
 @app.command()
 def run(recipe: RecipeName, as_json: AsJson = False) -> None:
     """Collect, then run what is out of date, then release: the whole lifecycle of a recipe."""
-    from flows import console, events, outcome, recipe_list, run_lock, servers, steps
+    from flows import console, events, outcome, recipe_list, run_lock, servers, steps, tables
     from flows.run import run as run_lifecycle
 
     turn = steps.opened(recipe)
@@ -83,7 +99,11 @@ def run(recipe: RecipeName, as_json: AsJson = False) -> None:
     with console.showing() if not as_json else contextlib.nullcontext(events.silent) as display:
         results = run_lifecycle(recipe, home, urls, display)
     told = outcome.of_run(turn.paths, results, urls)
-    _print_json(told) if as_json else typer.echo(outcome.as_text(told))
+    if as_json:
+        _print_json(told)
+    else:
+        typer.echo(outcome.as_text(told))
+        tables.show_checks(outcome.new_checks(told))
 
 
 @app.command()
@@ -91,6 +111,7 @@ def schedule(
     recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="default: list all schedules")] = None,
     cron: Annotated[str | None, typer.Option(help='when to run, such as "0 3 * * *" for every night at three')] = None,
     timezone: Annotated[str, typer.Option(help="in which cron's hours are meant")] = "UTC",
+    watch: Annotated[bool, typer.Option("--watch", help="watch its traffic, instead of the lifecycle")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="run it on no schedule any more")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -107,12 +128,54 @@ def schedule(
     urls = servers.up(home)
     with schedules.reaching(urls):
         if turn is not None and remove:
-            schedules.remove(turn.recipe.name)
+            schedules.remove(turn.recipe.name, "watch" if watch else "lifecycle")
         elif turn is not None and cron is not None:
-            schedules.put(turn.paths, cron, timezone)
+            schedules.put(turn.paths, schedules.When(cron, timezone), "watch" if watch else "lifecycle")
         found = schedules.listed(recipe)
         _with_worker(home, urls)
     _print_json(found) if as_json else typer.echo(schedules.as_text(found))
+
+
+@app.command()
+def serve(
+    recipe: RecipeName,
+    port: Annotated[int | None, typer.Option(help="default: the recipe's serve.port; 0: any free one")] = None,
+    host: Annotated[str, typer.Option(help="where to listen; others than this machine need API keys")] = "127.0.0.1",
+) -> None:
+    """Answer over HTTP with the champion, and with the next one as soon as there is one."""
+    from flows import serving
+
+    serving.serve(recipe, host, port)
+
+
+@app.command()
+def predict(
+    recipe: RecipeName,
+    source: Annotated[Path, typer.Argument(metavar="TABLE", help="a Parquet, CSV or JSON-lines file")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="the Parquet file to write")],
+) -> None:
+    """Add the champion's answers to a table of any length; the same command takes up an interrupted one."""
+    from flows import serving
+
+    typer.echo(serving.score(recipe, source, output))
+
+
+@app.command()
+def keys(
+    recipe: RecipeName,
+    add: Annotated[str | None, typer.Option(metavar="NAME", help="make a key, shown once")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="predict, explain, feedback, read; default: all")] = None,
+    revoke: Annotated[str | None, typer.Option(metavar="NAME", help="make a key good for nothing")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List, make or revoke the API keys of a recipe's endpoint."""
+    from flows import serving
+
+    if add is not None:
+        typer.echo(serving.add_key(recipe, add, tuple(scope or ())))
+        return
+    found = serving.keys_after(recipe, revoke)
+    _print_json(found) if as_json else typer.echo(serving.keys_as_text(found))
 
 
 @app.command()
@@ -191,6 +254,85 @@ def served(
     moment = history.moment(at)
     found = history.served(_home(), recipe, moment)
     _print_json(found) if as_json else typer.echo(history.as_text(found, moment))
+
+
+@app.command()
+def rollback(
+    recipe: RecipeName,
+    to: Annotated[int | None, typer.Option(help="the version; default: what served before")] = None,
+) -> None:
+    """Let an earlier version serve again, after it was started and has answered as it was evaluated."""
+    from flows import run_lock, servers, settings, steps
+
+    turn = steps.opened(recipe)
+    home = turn.paths.home
+    settings.apply(settings.flow(home, servers.up(home)))
+    from tasks.release.rollback import roll_back
+
+    with run_lock.left(home, recipe):
+        entry = roll_back(turn.recipe, turn.paths, to)
+    typer.echo(f"{recipe}@{entry.version} serves again: {entry.evidence['reason']}")
+
+
+@app.command()
+def rebuild(
+    version: Annotated[str, typer.Argument(metavar="RECIPE@N", help="a registered version, such as feedback@7")],
+    into: Annotated[
+        Path | None, typer.Option(help="a new folder for the project; default: one that goes again")
+    ] = None,
+    remote: Annotated[str | None, typer.Option(metavar="URL", help="where the data's DVC remote is now")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a version again from the registry alone, and say IDENTICAL, or the first stage that differs and why."""
+    from flows import console, events, servers, settings, tables
+    from flows import rebuild as rebuilding
+    from tasks.paths import project_root
+    from tasks.rebuild import outcome
+
+    # Ended politely, it ends its stage too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    home = _home()
+    place = rebuilding.place(version, home, into)
+    os.environ["MLFLOW_TRACKING_URI"] = servers.up(home, ["mlflow"])["mlflow"]
+    settings.apply(settings.project(home))
+    with console.showing() if not as_json else contextlib.nullcontext(events.silent) as display:
+        found = rebuilding.rebuild(version, project_root(), place, remote, display)
+    if as_json:
+        _print_json(outcome.as_json(found))
+    else:
+        tables.show_rebuild(outcome.table(found.rows), outcome.lines(found))
+    raise typer.Exit(0 if found.passed else 1)
+
+
+@app.command()
+def forget(
+    recipe: RecipeName,
+    records: Annotated[list[str] | None, typer.Argument(metavar="[RECORD_ID]...", help="sha256 of the text")] = None,
+    text_file: Annotated[
+        list[str] | None, typer.Option(help="a file with the text itself; - is standard input")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would be done, and do nothing")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove a record and its near copies from everything, and mark the versions that were trained on it."""
+    from flows import forgetting, steps, tables
+
+    turn = steps.opened(recipe)
+    if as_json and not (yes or dry_run):
+        raise TidemillError("--json asks nothing: add --yes, or --dry-run to see what would be done")
+    target = forgetting.asked(records or [], text_file or [])
+    with forgetting.opened(turn.recipe, turn.paths.root, turn.paths.home) as reach:
+        plan, whole = forgetting.plan(turn.recipe, target, reach)
+        if not as_json:
+            tables.show_deletion(forgetting.told(plan))
+        if dry_run or not (yes or typer.confirm("Remove all this for good?")):
+            outcome = forgetting.Outcome(plan, None, None)
+        else:
+            outcome = forgetting.carry_out(plan, whole, reach)
+    _print_json(outcome.plain()) if as_json else typer.echo(outcome.as_text())
+    for name in outcome.to_retrain(turn.paths.root):
+        run(name, as_json=as_json)
 
 
 @app.command()

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-MARKS = {"Completed": "[green]✓[/]", "Cached": "[dim]=[/]", "Restored": "[cyan]↺[/]", "Failed": "[red]✗[/]"}
+MARKS = {"Completed": "[green]✓[/]", "Cached": "[dim]=[/]", "Restored": "[cyan]↺[/]", "Failed": "[red]✗[/]",
+         "Identical": "[green]✓[/]", "Different": "[yellow]≠[/]"}  # fmt: skip
 LONGEST_NOTE = 60
 """Characters of a stage's newest line that stand beside its bar."""
 

@@ -10,8 +10,14 @@ from tasks.paths import Paths
 
 
 def of_release(paths: Paths) -> dict[str, Any] | None:
-    """What the last release came to: version, alias, verdict and url (None without MLflow's pages)."""
+    """What the last release came to: version, alias, verdict, its checks, and url (None without MLflow's pages)."""
     file = paths.release / "outcome.json"
+    return dict(storage.read_json(file)) if file.is_file() else None
+
+
+def of_watch(paths: Paths) -> dict[str, Any] | None:
+    """The last verdict on the recipe's traffic, or None before the first."""
+    file = paths.watch / "outcome.json"
     return dict(storage.read_json(file)) if file.is_file() else None
 
 
@@ -25,6 +31,12 @@ def of_run(paths: Paths, results: Sequence[Result], urls: Mapping[str, str]) -> 
         "report": str(report) if report.is_file() else None,
         "urls": dict(urls),
     }
+
+
+def new_checks(told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The checks of the verdict that this run came to; none when the release was settled before."""
+    ran = any(stage["stage"] == "release" and stage["state"] != "Cached" for stage in told["stages"])
+    return list(told["release"].get("checks", [])) if ran and told["release"] else []
 
 
 def as_text(told: Mapping[str, Any]) -> str:

@@ -60,6 +60,17 @@ def noted_recipes(home: Path) -> list[str]:
     return sorted(file.stem for file in (home / "runs").glob("*.json"))
 
 
+@contextlib.contextmanager
+def taken(home: Path, recipe: str) -> Iterator[None]:
+    """Keep everybody from running the recipe while the block runs. Raises BusyError that names the living holder."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(file_lock.held(_lock_file(home, recipe)))
+        except BusyError as error:
+            raise BusyError(busy_message(recipe, noted(home, recipe))) from error
+        yield
+
+
 def require_free(home: Path, recipe: str) -> None:
     """Raises BusyError when somebody runs the recipe right now."""
     try:

@@ -1,10 +1,11 @@
-"""Schedules: one Prefect deployment of the lifecycle for each recipe that has one, on our process work pool."""
+"""Schedules: a Prefect deployment of the lifecycle, and one of the watch, for each recipe that has one."""
 
 import asyncio
 import contextlib
 import zoneinfo
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from flows.server_commands import WORK_POOL
 from tasks.errors import RecipeError, TidemillError
@@ -13,7 +14,8 @@ from tasks.paths import Paths
 if TYPE_CHECKING:
     from prefect.client.schemas.responses import DeploymentResponse
 
-FLOW = "lifecycle"
+What = Literal["lifecycle", "watch"]
+FLOWS: tuple[What, ...] = ("lifecycle", "watch")
 FIELDS = 5
 """Prefect would also take a sixth field, of seconds, which no crontab knows."""
 EXAMPLE = '"0 3 * * *" means every night at three'
@@ -44,26 +46,36 @@ def reaching(urls: Mapping[str, str]) -> Iterator[None]:
         yield
 
 
-def put(paths: Paths, cron: str, timezone: str) -> None:
-    """Schedule the recipe, in the place of the schedule that it had. At most one scheduled run at a time."""
-    asyncio.run(_put(paths, cron, timezone))
+@dataclass(frozen=True)
+class When:
+    """A cron line, and the zone in which its hours are meant."""
+
+    cron: str
+    timezone: str
 
 
-async def _put(paths: Paths, cron: str, timezone: str) -> None:
+def put(paths: Paths, when: When, what: What = "lifecycle") -> None:
+    """Schedule a flow of the recipe, in the place of the schedule that it had. At most one scheduled run at a time."""
+    asyncio.run(_put(paths, when, what))
+
+
+async def _put(paths: Paths, when: When, what: What) -> None:
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.deployments.runner import EntrypointType  # type: ignore[attr-defined]
     from prefect.schedules import Cron
 
     from flows.lifecycle import lifecycle
+    from flows.watching import watch
 
     await _make_pool()
-    deployment = await lifecycle.ato_deployment(
+    flow = watch if what == "watch" else lifecycle
+    deployment = await flow.ato_deployment(
         name=paths.recipe,
-        schedule=Cron(cron, timezone=timezone),
+        schedule=Cron(when.cron, timezone=when.timezone),
         # A run that is due while the last one still goes is not made up for: the next one sees the same data.
         concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
         parameters={"recipe": paths.recipe},
-        description=f"The lifecycle of {paths.recipe}, scheduled by tidemill",
+        description=f"The {what} of {paths.recipe}, scheduled by tidemill",
         work_pool_name=WORK_POOL,
         job_variables={"working_dir": str(paths.root)},
         entrypoint_type=EntrypointType.MODULE_PATH,
@@ -87,15 +99,15 @@ async def _make_pool() -> None:
             return
 
 
-def remove(recipe: str) -> None:
-    """Take the recipe off its schedule. Raises TidemillError when it is on none."""
-    asyncio.run(_remove(recipe))
+def remove(recipe: str, what: What = "lifecycle") -> None:
+    """Take a flow of the recipe off its schedule. Raises TidemillError when it is on none."""
+    asyncio.run(_remove(recipe, what))
 
 
-async def _remove(recipe: str) -> None:
+async def _remove(recipe: str, what: What) -> None:
     from prefect.client.orchestration import get_client
 
-    found = [deployment for deployment in await _deployments() if deployment.name == recipe]
+    found = [deployment for deployment in await _deployments((what,)) if deployment.name == recipe]
     if not found:
         raise TidemillError(f"{recipe}: is on no schedule; `tidemill schedule` lists those that are")
     async with get_client() as client:
@@ -104,28 +116,29 @@ async def _remove(recipe: str) -> None:
 
 
 def listed(recipe: str | None = None) -> list[dict[str, Any]]:
-    """Each schedule (of one recipe, or all): recipe, cron, timezone, active."""
-    found = asyncio.run(_deployments())
-    return [row for one in found if recipe in (None, one.name) for row in _rows(one)]
+    """Each schedule (of one recipe, or all): recipe, what runs, cron, timezone, active."""
+    found = [(what, one) for what in FLOWS for one in asyncio.run(_deployments((what,)))]
+    return [row for what, one in found if recipe in (None, one.name) for row in _rows(what, one)]
 
 
-async def _deployments() -> "list[DeploymentResponse]":
+async def _deployments(flows: Sequence[What]) -> "list[DeploymentResponse]":
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowFilter, FlowFilterName, WorkPoolFilter, WorkPoolFilterName
 
     async with get_client() as client:
         return await client.read_deployments(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=[FLOW])),
+            flow_filter=FlowFilter(name=FlowFilterName(any_=list(flows))),
             work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[WORK_POOL])),
         )
 
 
-def _rows(deployment: "DeploymentResponse") -> list[dict[str, Any]]:
+def _rows(what: What, deployment: "DeploymentResponse") -> list[dict[str, Any]]:
     from prefect.client.schemas.schedules import CronSchedule
 
     return [
         {
             "recipe": deployment.name,
+            "runs": what,
             "cron": found.schedule.cron,
             "timezone": found.schedule.timezone or "UTC",
             "active": found.active and not deployment.paused,
@@ -140,5 +153,7 @@ def as_text(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return 'nothing is scheduled; to do so: tidemill schedule RECIPE --cron "0 3 * * *"'
     return "\n".join(
-        f"{row['recipe']}: {row['cron']} ({row['timezone']}){'' if row['active'] else ', paused'}" for row in rows
+        f"{row['recipe']}{' (watch)' if row['runs'] == 'watch' else ''}: {row['cron']} ({row['timezone']})"
+        f"{'' if row['active'] else ', paused'}"
+        for row in rows
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from flows import server_state
+from flows import server_state, studio_install
 from flows.health import healthy
 from flows.process_tree import alive, end, identity
 from flows.server_commands import (
@@ -20,8 +20,11 @@ from flows.server_commands import (
     TITLES,
     URL_VARIABLES,
     Server,
+    evidently,
     mlflow,
     prefect,
+    receiver,
+    studio,
     worker,
 )
 from flows.server_state import Started
@@ -29,8 +32,8 @@ from flows.settings import LOOPBACK
 from tasks import file_lock
 from tasks.errors import ServerError
 
-START_PATIENCE_S = 180.0
-"""A first start migrates a database; on a busy machine that has taken a minute."""
+LOCK_PATIENCE_S = 900.0
+"""How long a second caller waits for the first, which may install Label Studio."""
 STOP_GRACE_S = 10.0
 POLL_S = 0.2
 LOG_TAIL = 8
@@ -53,16 +56,29 @@ class Report:
     log: Path
 
 
-def up(home: Path) -> dict[str, str]:
-    """The URLs of Prefect and MLflow, both well: what runs is kept, what is missing is started.
+def up(home: Path, names: Sequence[str] = ("prefect", "mlflow")) -> dict[str, str]:
+    """The URLs of Prefect and MLflow (or of `names` alone), all well: what runs is kept, what is missing is started.
 
     A second caller waits for the first. Raises ServerError with the last lines of its log when a server cannot start.
     """
-    outside = external(home)
+    outside = {name: url for name, url in external(home).items() if name in names}
     _require_answers(outside)
     with _lock(home):
-        started = _ensured(home, [name for name in ("prefect", "mlflow") if name not in outside])
+        started = _ensured(home, [name for name in names if name not in outside])
     return {**outside, **{server.name: server.url for server in started}}
+
+
+def studio_up(home: Path) -> str:
+    """The URL of Label Studio, which is well: installed and started if need be. Raises ServerError like `up`."""
+    with _lock(home):
+        if "studio" not in external(home) and not studio_install.installed(home):
+            studio_install.install(home)
+    return up(home, ("studio",))["studio"]
+
+
+def evidently_up(home: Path) -> str:
+    """The URL of Evidently's pages, started if need be. Raises ServerError like `up`."""
+    return up(home, ("evidently",))["evidently"]
 
 
 def worker_up(home: Path, urls: Mapping[str, str]) -> None:
@@ -70,6 +86,15 @@ def worker_up(home: Path, urls: Mapping[str, str]) -> None:
     with _lock(home):
         if server_state.living(home, "worker") is None:
             _started([worker(home, _port(home, "worker"), urls)], home)
+
+
+def receiver_up(home: Path) -> str:
+    """The URL of the label receiver, started if it does not run yet. Raises ServerError like `up`."""
+    with _lock(home):
+        running = server_state.living(home, "receiver")
+        if running is None:
+            (running,) = _started([receiver(home, _port(home, "receiver"))], home)
+    return running.url
 
 
 def down(home: Path, names: Sequence[str] = NAMES) -> list[str]:
@@ -109,7 +134,7 @@ def _require_answers(outside: Mapping[str, str]) -> None:
 
 
 def _lock(home: Path) -> contextlib.AbstractContextManager[None]:
-    return file_lock.held(home / "servers" / "up.lock", START_PATIENCE_S)
+    return file_lock.held(home / "servers" / "up.lock", LOCK_PATIENCE_S)
 
 
 def _report(home: Path, name: str, outside: str | None) -> Report:
@@ -135,7 +160,7 @@ def _ensured(home: Path, names: Sequence[str]) -> list[Started]:
         elif started:
             end(started.process, STOP_GRACE_S)
     known = {started.name for started in kept}
-    make = {"prefect": prefect, "mlflow": mlflow}
+    make = {"prefect": prefect, "mlflow": mlflow, "studio": studio, "evidently": evidently}
     missing = [make[name](home, _port(home, name)) for name in names if name not in known]
     return kept + (_started(missing, home) if missing else [])
 
@@ -203,7 +228,7 @@ def _spawned(server: Server, home: Path) -> "subprocess.Popen[bytes]":
     with log.open("wb") as output:
         child = subprocess.Popen(
             server.command,
-            cwd=home,
+            cwd=server.folder or home,
             env={**os.environ, **server.environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -216,12 +241,12 @@ def _spawned(server: Server, home: Path) -> "subprocess.Popen[bytes]":
 
 
 def _await_health(server: Server, child: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_PATIENCE_S
+    deadline = time.monotonic() + server.patience_s
     while not healthy(server.url + server.health_path):
         if child.poll() is not None:
             raise ServerError(f"{server.title} ended at its start (exit code {child.returncode}); {_last_words(log)}")
         if time.monotonic() > deadline:
-            raise ServerError(f"{server.title} does not answer after {START_PATIENCE_S:g} s; {_last_words(log)}")
+            raise ServerError(f"{server.title} does not answer after {server.patience_s:g} s; {_last_words(log)}")
         time.sleep(POLL_S)
     if child.poll() is not None:
         raise ServerError(f"{server.title} ended at its start, and another server answers at {server.url}")

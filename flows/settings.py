@@ -5,17 +5,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-QUIET = {
-    "DO_NOT_TRACK": "1",
-    "DVC_NO_ANALYTICS": "1",
-    "GX_ANALYTICS_ENABLED": "false",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-}
-"""No dependency reports home."""
+from flows import studio_access
+from tasks.quiet import QUIET
 
 LOOPBACK = "127.0.0.1"
+
+STUDIO_URL, STUDIO_TOKEN = "LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY"
+"""As Label Studio's own SDK names them: who sets them has a Label Studio already."""
 
 
 def project(home: Path) -> dict[str, str]:
@@ -47,6 +43,13 @@ def flow(home: Path, urls: Mapping[str, str]) -> dict[str, str]:
         # Each try waits twice as long as the last: with the default of five a lost server is noticed after minutes.
         "PREFECT_CLIENT_MAX_RETRIES": os.environ.get("PREFECT_CLIENT_MAX_RETRIES", "2"),
     }
+
+
+def studio(home: Path, url: str) -> dict[str, str]:
+    """What a process that talks to Label Studio needs: the address, and the token of our own when it is ours."""
+    given = os.environ.get(STUDIO_TOKEN, "")
+    theirs = os.environ.get(STUDIO_URL, "").rstrip("/") == url and given
+    return {STUDIO_URL: url, STUDIO_TOKEN: given if theirs else studio_access.administrator(home).token}
 
 
 def apply(environment: Mapping[str, str]) -> None:

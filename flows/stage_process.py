@@ -4,7 +4,7 @@ import os
 import selectors
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -34,6 +34,8 @@ class Job:
     """`time.monotonic()` by which it has to be done."""
     minutes: float
     """The budget that the deadline comes from, for the message."""
+    environment: Mapping[str, str] | None = None
+    """What it gets instead of our own environment."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def _start(job: Job) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         job.command,
         cwd=job.root,
-        env=settings.stage(os.environ),
+        env=settings.stage(job.environment or os.environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from tasks.dvc_repo import StageState
 
 STATE_NAMES = {"ran": "Completed", "cached": "Cached", "restored": "Restored"}
+
+CARDS = {"label": "card.md", "pull": "pull.md", "review": "review.md", "errors": "errors.md"}
+"""The pages that the steps leave which talk to Label Studio."""
 
 
 @dataclass(frozen=True)
@@ -107,13 +110,23 @@ def state_name(step: Step, lines: Sequence[str]) -> str:
     return STATE_NAMES[dvc_repo.outcome(lines) if step.by_dvc else "ran"]
 
 
+def label(turn: Turn, name: str, values: Mapping[str, str] | None = None) -> Step:
+    """One of the steps that talk to Label Studio, which never know before whether there is something to do."""
+    return Step(name, own_command(turn, name, values), turn.paths.labelling / CARDS[name], by_dvc=False)
+
+
+def watch(turn: Turn) -> Step:
+    """The verdict on the traffic, which never knows before whether enough has come."""
+    return _own(turn, "watch", turn.paths.watch / "card.md", stale=True)
+
+
 def _own(turn: Turn, name: str, card: Path, stale: bool) -> Step:
     return Step(name, own_command(turn, name) if stale else None, card, by_dvc=False)
 
 
-def own_command(turn: Turn, name: str) -> tuple[str, ...]:
-    """The command of a step that DVC does not run."""
-    return (sys.executable, "-m", "tasks", name, turn.recipe.name)
+def own_command(turn: Turn, name: str, values: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The command of a step that DVC does not run, with other values of the recipe for this once."""
+    return (sys.executable, "-m", "tasks", name, turn.recipe.name, *(f"{k}={v}" for k, v in (values or {}).items()))
 
 
 def job(turn: Turn, name: str, command: tuple[str, ...]) -> Job:

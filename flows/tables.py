@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from flows.servers import Report
@@ -60,6 +61,17 @@ def show_recipes(found: Sequence[Mapping[str, Any]]) -> None:
     Console(highlight=False).print(table)
 
 
+def show_checks(checks: Sequence[Mapping[str, Any]]) -> None:
+    """Print the checks of a verdict: which hold, and why; nothing when there are none."""
+    if not checks:
+        return
+    table = _table("check", "", "why")
+    for check in checks:
+        mark = "[green]holds[/]" if check["passed"] else "[red]failed[/]"
+        table.add_row(escape(check["name"]), mark, escape(check["reason"]))
+    Console(highlight=False).print(table)
+
+
 def show_ledger(entries: Sequence[Mapping[str, Any]]) -> None:
     """Print the ledger's entries: when, which version, what, and the reason that the evidence gives."""
     table = _table("time (UTC)", "version", "entry", "reason")
@@ -67,6 +79,39 @@ def show_ledger(entries: Sequence[Mapping[str, Any]]) -> None:
         version = f"{entry['recipe']}@{entry['version']}" if entry["version"] is not None else entry["recipe"]
         table.add_row(entry["at"][:19], version, entry["kind"], str(entry["evidence"].get("reason", "")))
     Console(highlight=False).print(table if entries else "the ledger is empty: nothing was ever released here")
+
+
+def show_rebuild(rows: Sequence[Sequence[str]], lines: Sequence[str]) -> None:
+    """Print the stages that were made again, then what that comes to."""
+    table = _table("stage", "md5 then", "md5 now", "same", "seconds")
+    for row in rows:
+        table.add_row(*row)
+    console = Console(highlight=False)
+    if rows:
+        console.print(table)
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def show_deletion(told: Mapping[str, Any]) -> None:
+    """Print what is to be forgotten: the records, where they stand, and the versions that have met them."""
+    records = _table("record", "because")
+    for name in told["record_ids"]:
+        records.add_row(name, "asked for")
+    for copy in told["near_copies"]:
+        records.add_row(copy["record_id"], f"{copy['how']}, {copy['similarity']:.2f} like {copy['of'][:12]}…")
+    found = _table("where", "files", "rows", "passages")
+    for row in told["found"]:
+        found.add_row(row["place"], *(f"{row[name]:,}" for name in ("files", "rows", "passages")))
+    console = Console(highlight=False)
+    console.print(records)
+    console.print(found if told["found"] else "found nowhere")
+    if told["versions"]:
+        versions = _table("version", "aliases", "trained on it", "because")
+        for one in told["versions"]:
+            trained = "[red]yes[/]" if one["tainted"] else "no"
+            versions.add_row(f"{one['recipe']}@{one['version']}", ", ".join(one["aliases"]), trained, one["why"])
+        console.print(versions)
 
 
 def _table(*columns: str) -> Table:

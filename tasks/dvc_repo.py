@@ -1,9 +1,10 @@
-"""The one module that touches DVC: what is stale, how a stage is run again, what is tracked and pushed."""
+"""The one module that touches DVC: what is stale, how a stage is run again, what is tracked, pushed and fetched."""
 
 import contextlib
+import hashlib
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -37,11 +38,17 @@ def plan(root: Path, recipe: str) -> list[StageState]:
     The fingerprints have to be fresh. A stage behind a stale one may turn out stale too.
     Raises TidemillError when dvc.yaml or the project cannot be read.
     """
-    with _repository(root) as repo, repo.lock:
+    with repository(root) as repo, repo.lock:
         stages = [stage for stage in _in_order(repo, recipe) if stage.addressing.endswith(f"@{recipe}")]
         if not stages:
             raise TidemillError(f"dvc.yaml runs no recipe {recipe!r}; add it to the list in recipes/all.yaml")
         return [_state(stage) for stage in stages]
+
+
+def order(root: Path, recipe: str) -> list[str]:
+    """The addresses of the recipe's stages in DVC's own order, whatever their state. Raises TidemillError."""
+    with repository(root) as repo:
+        return [str(stage.addressing) for stage in _in_order(repo, recipe) if stage.addressing.endswith(f"@{recipe}")]
 
 
 def _in_order(repo: "Repo", recipe: str) -> "list[Stage]":
@@ -92,7 +99,7 @@ def track(root: Path, folders: Sequence[Path], remote: str) -> None:
     Raises TidemillError when the remote is unknown or cannot be written; the local copy is tracked then already.
     """
     present = [folder for folder in folders if folder.is_dir() and any(folder.iterdir())]
-    with _repository(root) as repo:
+    with repository(root) as repo:
         changed = [folder for folder in present if _changed(repo, folder)]
         if changed:
             repo.add([str(folder) for folder in changed], no_commit=False)
@@ -106,9 +113,129 @@ def _changed(repo: "Repo", folder: Path) -> bool:
     return not pointer.is_file() or bool(repo.status([str(pointer)]))
 
 
+@dataclass(frozen=True)
+class Fault:
+    """A file that the remote does not give back as it was recorded."""
+
+    tracked: str
+    """The folder that it belongs to, such as data/feedback/raw."""
+    reason: str
+
+
+def remote(root: Path, name: str) -> dict[str, Any]:
+    """The settings of a remote, its url absolute; none when the project does not know it."""
+    from dvc.config import Config
+
+    found = Config(dvc_dir=str(root / ".dvc"))["remote"].get(name, {})
+    return {key: str(value) if key == "url" else value for key, value in found.items()}
+
+
+def remote_urls(root: Path) -> dict[str, str]:
+    """Where each remote of the project is, by name: absolute, without a user or password."""
+    from dvc.config import Config
+
+    return {
+        name: _public(str(settings["url"])) for name, settings in Config(dvc_dir=str(root / ".dvc"))["remote"].items()
+    }
+
+
+def _public(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}" if separator else url
+
+
+def isolate(root: Path, name: str, settings: Mapping[str, Any]) -> None:
+    """Let the repository at `root` stand alone: without git, with caches of its own, knowing a local remote's folder.
+
+    No other setting of the remote is written, since it may be a secret.
+    """
+    from dvc.config import Config
+
+    with Config(dvc_dir=str(root / ".dvc")).edit("local") as local:
+        local["core"] = {"no_scm": True, "site_cache_dir": str(root / ".dvc" / "site")}
+        if Path(settings["url"]).is_absolute():
+            local["remote"] = {name: {"url": settings["url"]}}
+
+
+def fetch(root: Path, recipe: str, name: str, settings: Mapping[str, Any]) -> list[Fault]:
+    """Bring the recipe's tracked folders from the remote; what is missing or has other bytes than recorded is a fault.
+
+    DVC itself does not look at the bytes of a remote. Nothing is put into place when there is a fault.
+    """
+    pointers = [os.path.relpath(file, root) for file in sorted((root / "data" / recipe).glob("*.dvc"))]
+    with repository(root, {"remote": {name: dict(settings)}}) as repo:
+        faults = [fault for pointer in pointers for fault in _fetched(repo, pointer, name)]
+        if not faults:
+            repo.checkout(pointers, force=True)
+    return faults
+
+
+def _fetched(repo: "Repo", pointer: str, remote_name: str) -> list[Fault]:
+    """What of one tracked folder the remote does not give back.
+
+    Raises TidemillError when it has everything and yet something could not be fetched: no fault of the data.
+    """
+    from dvc.exceptions import DvcException
+    from dvc_objects.errors import ObjectFormatError
+
+    tracked, failure = pointer.removesuffix(".dvc"), ""
+    faults, unfetched = [], []
+    try:
+        repo.fetch([pointer], remote=remote_name)
+    except ObjectFormatError as error:
+        return [Fault(tracked, f"{tracked}: its list of files in the remote is damaged ({error})")]
+    except (DvcException, OSError) as error:
+        failure = _one_line(error)
+    outputs = [output for stage in repo.stage.collect(pointer) for output in stage.outs]
+    for output, (name, md5) in ((one, found) for one in outputs for found in _objects(repo, one, remote_name)):
+        file = Path(output.cache.oid_to_path(md5))
+        if not file.is_file() and _is_there(repo, remote_name, md5):
+            unfetched.append(name)
+        elif wrong := _wrong(file, md5.removesuffix(".dir")):
+            faults.append(Fault(tracked, f"{name} {wrong}"))
+    if unfetched and not faults:
+        raise TidemillError(
+            f"{unfetched[0]} could not be fetched, though the remote has it ({failure}); run this again"
+        )
+    return faults
+
+
+def _objects(repo: "Repo", output: Any, remote_name: str) -> Iterator[tuple[str, str]]:
+    """The name and md5 of everything that a tracked folder is kept as: its list, then its files."""
+    from dvc_data.hashfile.tree import Tree
+
+    yield f"{output}: its list of files", str(output.hash_info.value)
+    tree = output.get_obj()
+    if tree is None and _is_there(repo, remote_name, str(output.hash_info.value)):
+        # DVC fetches no list of which a file is missing.
+        tree = Tree.load(repo.cloud.get_remote_odb(remote_name), output.hash_info)
+    for key, _, recorded_hash in tree or ():
+        yield f"{'/'.join((str(output), *key))}: its content", str(recorded_hash.value)
+
+
+def _is_there(repo: "Repo", remote_name: str, md5: str) -> bool:
+    """Whether the remote has it. Raises TidemillError when it does not answer."""
+    try:
+        return bool(repo.cloud.get_remote_odb(remote_name).exists(md5))
+    except Exception as error:  # each kind of store raises a class of its own
+        raise TidemillError(f"DVC remote {remote_name!r} does not answer: {_one_line(error)}") from error
+
+
+def _wrong(file: Path, recorded_md5: str) -> str | None:
+    """What is wrong with a fetched file, or None."""
+    if not file.is_file():
+        return "is not in the remote"
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if found != recorded_md5:
+        return f"has other bytes in the remote than at the release (md5 {recorded_md5} then, {found} now)"
+    return None
+
+
 @contextlib.contextmanager
-def _repository(root: Path) -> "Iterator[Repo]":
-    """The project's DVC repository, its exceptions turned into ours."""
+def repository(root: Path, config: Mapping[str, Any] | None = None) -> "Iterator[Repo]":
+    """The project's DVC repository, its exceptions turned into ours; `config` goes over what its files say."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
     from dvc.repo import Repo
@@ -116,7 +243,7 @@ def _repository(root: Path) -> "Iterator[Repo]":
     here = Path.cwd()
     try:
         os.chdir(root)
-        with Repo(str(root)) as repo:
+        with Repo(str(root), config=config) as repo:
             yield repo
     except LockError as error:
         raise BusyError(f"{root}: another DVC command is running here; wait for it, then run this again") from error
@@ -146,3 +273,9 @@ def recorded(root: Path, recipe: str) -> dict[str, Any]:
     pointers = sorted((root / "data" / recipe).glob("*.dvc"))
     tracked = {file.stem: yaml.safe_load(file.read_text(encoding="utf-8"))["outs"][0]["md5"] for file in pointers}
     return {"stages": stages, "tracked": tracked}
+
+
+def hashes(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A stage of dvc.lock as its command and the md5 of each file it read and wrote."""
+    files = {part: {item["path"]: item["md5"] for item in entry.get(part, [])} for part in ("deps", "outs")}
+    return {"cmd": entry["cmd"], **files}

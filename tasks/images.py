@@ -92,6 +92,12 @@ def fitted(image: "Image.Image", size: int, mode: str) -> Pixels:
     return np.asarray(plain, dtype=np.uint8).reshape(size, size, CHANNELS[mode])
 
 
+def light(image: "Image.Image") -> tuple[float, float]:
+    """Brightness and contrast: mean and deviation of the grey values, between 0 and 1, six digits."""
+    grey = np.asarray(image.convert("L"), dtype=np.float64) / 255
+    return round(float(grey.mean()), 6), round(float(grey.std()), 6)
+
+
 def batch(contents: Sequence[bytes], size: int, mode: str) -> Pixels:
     """The pixels of several images, n x size x size x channels. Raises ImageError."""
     pixels = [fitted(opened(content), size, mode) for content in contents]

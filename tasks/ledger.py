@@ -17,7 +17,7 @@ from tasks import file_lock
 from tasks.errors import TidemillError
 from tasks.storage import disk_faults
 
-Kind = Literal["verdict", "promotion", "rollback", "deletion", "canary"]
+Kind = Literal["verdict", "promotion", "rollback", "deletion", "canary", "drift"]
 SERVING: tuple[Kind, ...] = ("promotion", "rollback")
 """Entries after which another version serves."""
 

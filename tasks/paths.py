@@ -72,6 +72,31 @@ class Paths:
         """The last release's outcome and card."""
         return self.home / "release" / self.recipe
 
+    @property
+    def traffic(self) -> Path:
+        """What the endpoint was asked and answered: Parquet files, each written whole."""
+        return self.home / "traffic" / self.recipe
+
+    @property
+    def watch(self) -> Path:
+        """The verdicts on the traffic, and the pages about them."""
+        return self.home / "watch" / self.recipe
+
+    @property
+    def labelling(self) -> Path:
+        """What is under way between this machine and Label Studio, and the cards of what came of it."""
+        return self.home / "label" / self.recipe
+
+    @property
+    def embeddings(self) -> Path:
+        """Texts as vectors of the base model, kept because they take minutes."""
+        return self.home / "embeddings" / self.recipe
+
+    @property
+    def drift_workspace(self) -> Path:
+        """Evidently's workspace: a project a recipe, a report a verdict."""
+        return self.home / "evidently"
+
     def measurement(self, model_sha256: str) -> Path:
         """The latency figures of one model file on this machine."""
         return self.measurements / f"{model_sha256[:16]}-{platform.node() or 'machine'}.json"

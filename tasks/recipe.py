@@ -1,6 +1,7 @@
 """A use case as frozen values: what `recipes/<name>.yaml` may say, checked before anything runs."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,8 @@ Action = Literal["keep", "flag", "mask"]
 Format = Literal[
     "csv", "tsv", "jsonl", "json_files", "parquet", "mail", "rows", "label_studio", "images", "idx", "cifar"
 ]
+MailAddress = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)]
+Strategy = Literal["uncertain_diverse", "uncertain", "diverse", "drifted", "disagreement", "random"]
 
 MOST_HELD_OUT = 0.9
 """The largest share of the records that may be kept from training."""
@@ -276,6 +279,34 @@ class Compress(Strict):
     )
 
 
+class Label(Strict):
+    """Which records people are asked about, and how many people each."""
+
+    budget: Positive = Field(200, description="answers that people give in one round")
+    strategy: Strategy = Field(
+        "uncertain_diverse", description="how a round's records are chosen; docs/labelling.md says when which one helps"
+    )
+    random_share: Share = Field(
+        0.2, description="of a round's records, drawn at random: what validates and tests has to be a fair sample"
+    )
+    candidates: Positive = Field(5000, description="records of the pool, at random, among which a strategy chooses")
+    enough: Positive = Field(1, description="a record with so many labels is not asked about")
+    overlap: Annotated[int, Field(ge=1, le=50)] = Field(
+        3, description="people who answer the same record, where several do"
+    )
+    overlap_share: Share = Field(0.1, description="of a round's records, answered by `overlap` people each")
+    annotators: tuple[MailAddress, ...] = Field(
+        (), description="who gets a login on the Label Studio that Tidemill starts"
+    )
+    show_predictions: bool = Field(
+        False, description="show people what the champion says; faster, but people then agree with it and each other"
+    )
+    instructions: str = Field("", description="shown to the annotators")
+    dispute_below: Share = Field(
+        0.6, description="a record whose labels agree less than this with their consensus goes to review"
+    )
+
+
 class Evaluate(Strict):
     """How good the model is, where, and against what."""
 
@@ -290,13 +321,113 @@ class Drift(Strict):
     """What later traffic is compared with."""
 
     reference_rows: Positive = Field(2000, description="rows of the champion's reference window")
+    window_rows: Positive = Field(200, description="answers that a verdict waits for")
+    false_alarms_per_month: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.25, description="expected alarms in 30 days without a shift; a window of d days may spend d / 30 of it"
+    )
+    smallest_effect: Share = Field(
+        0.05, description="what is smaller is no alarm: share of the rows (columns), root of inhomogeneity (embeddings)"
+    )
+
+
+class Parity(Strict):
+    """How closely the running endpoint must answer as the evaluated model did, before it may serve."""
+
+    probes: Positive = Field(200, description="test records that are asked through the endpoint")
+    largest_difference: Share = Field(0.02, description="of one probability; another kind of processor moves int8 most")
+    equal_classes: Share = Field(0.995, description="share of the probes whose class must be the evaluated one")
 
 
 class Gate(Strict):
-    """When a challenger takes the champion's place."""
+    """When a challenger takes the champion's place: every check has to hold (docs/gate.md)."""
 
-    metric: Literal["weighted_f1", "macro_f1", "accuracy"] = "weighted_f1"
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    metric: Literal["weighted_f1", "macro_f1", "accuracy"] = Field(
+        "weighted_f1", description="what the challenger must be better in, and in no slice worse"
+    )
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.025, description="one-sided: the largest chance to promote a challenger that is no better"
+    )
+    power: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        0.8, description="the chance to find the gain that is printed as the smallest one which can be found"
+    )
+    bootstrap_samples: Annotated[int, Field(ge=1000, le=100_000)] = Field(
+        10_000, description="resamples of the test rows; more are drawn when alpha has become small"
+    )
+    reuse: Literal["spend", "ignore"] = Field(
+        "spend", description="each verdict on the same test rows spends a part of alpha, or every one has all of it"
+    )
+    slices: tuple[Literal["domain", "length", "agreement"], ...] = Field(
+        ("domain", "length", "agreement"), description="ways to cut the test rows in which no slice may be worse"
+    )
+    slice_margin: Share = Field(0.05, description="the loss of the metric in a slice that is still no loss")
+    calibration_margin: Share = Field(0.02, description="the rise of the calibration error that is still none")
+    max_latency_ms: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="milliseconds for one text on the machine that releases, in the fastest of seven rounds"
+    )
+    max_latency_ratio: Annotated[float, Field(gt=0)] | None = Field(
+        1.5, description="how many times the champion's latency, measured side by side"
+    )
+    max_size_mb: Annotated[float, Field(gt=0)] | None = Field(None, description="megabytes of the served model file")
+    max_size_ratio: Annotated[float, Field(gt=0)] | None = Field(1.5, description="how many times the champion's size")
+    parity: Parity = Parity()
+
+
+class Forget(Strict):
+    """What happens beside the removal when a record is forgotten."""
+
+    retrain_champion: bool = Field(False, description="run the lifecycle again when the champion was trained on it")
+
+
+class Traffic(Strict):
+    """What is kept of requests and answers, in <home>/traffic/<recipe>/."""
+
+    content: Literal["full", "hashed", "embedding", "none"] = Field(
+        "full", description="the text itself; its record id only; its embedding only (no text, no hash); or no log"
+    )
+    keep_days: Annotated[float, Field(gt=0, le=3650)] = Field(30.0, description="older files are deleted")
+    file_rows: Positive = Field(10_000, description="a file is closed at so many rows")
+    file_minutes: Annotated[float, Field(gt=0)] = Field(5.0, description="and at this age")
+
+
+class Trial(Strict):
+    """How a challenger is tried on live traffic."""
+
+    mode: Literal["off", "shadow", "canary"] = Field(
+        "off", description="shadow: it answers a copy and nobody sees it; canary: it answers its share"
+    )
+    share: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="of the requests that the challenger sees")
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.05, description="the largest chance that an equal challenger is promoted, however often one looks"
+    )
+    margin: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.02, description="how much worse in accuracy still counts as equal, when the trial ends in reject"
+    )
+
+
+class Serve(Strict):
+    """How the champion answers over HTTP."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8300, description="on loopback; 0: any free one")
+    records: Positive = Field(256, description="the most records in one request")
+    body_kb: Positive = Field(1024, description="the largest request body, in kilobytes")
+    waiting: Positive = Field(512, description="the most records that wait; further requests are told to come back")
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = Field(10.0, description="a request that takes longer is ended")
+    rate: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="records a second for each API key (each address without keys); none: no limit"
+    )
+    keys: bool = Field(False, description="every caller needs an API key; make one with: tidemill keys")
+    follow_s: Annotated[float, Field(gt=0, le=60)] = Field(1.0, description="how often the champion is looked up")
+    traffic: Traffic = Traffic()
+    trial: Trial = Trial()
+
+
+class Rebuild(Strict):
+    """How near a version that is made again on other hardware must come. On the same it has the same bytes."""
+
+    weight_difference: Annotated[float, Field(ge=0)] = Field(
+        0.02, description="the largest difference of any weight of model.onnx (absolute)"
+    )
+    agreement: Share = Field(0.98, description="share of the test records that get the same answer, at least")
 
 
 class Budget(Strict):
@@ -318,6 +449,7 @@ class Recipe(Strict):
     remote: str = Field("local", description="a DVC remote of .dvc/config")
     sources: tuple[RecordSource, ...] = Field(min_length=1)
     labels: Labels
+    label: Label = Label()
     prepare: Prepare = Prepare()
     validation: Validate = Field(Validate(), alias="validate")
     split: Split = Split()
@@ -326,6 +458,10 @@ class Recipe(Strict):
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
     drift: Drift = Drift()
+    forget: Forget = Forget()
+
+    serve: Serve = Serve()
+    rebuild: Rebuild = Rebuild()
     budget: Budget = Budget()
 
     @model_validator(mode="after")
@@ -379,6 +515,23 @@ class _StrictLoader(yaml.SafeLoader):
         if twice:
             raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} stands twice", node.start_mark)
         return super().construct_mapping(node, deep=deep)
+
+
+def with_values(recipe: Recipe, values: Mapping[str, str]) -> Recipe:
+    """The recipe with other values, by dotted path as text. Raises RecipeError that lists every fault with its key."""
+    if not values:
+        return recipe
+    content = recipe.model_dump(mode="json", by_alias=True)
+    for path, text in values.items():
+        *sections, key = path.split(".")
+        section = content
+        for name in sections:
+            section = section[name]
+        section[key] = yaml.safe_load(text)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(listed([_fault(item) for item in error.errors()], recipe.name)) from error
 
 
 def _fault(item: Any) -> str:

@@ -17,6 +17,9 @@ RECORD_COLUMNS = ("record_id", "source", "source_key", "domain", "group", "happe
 LABEL_COLUMNS = ("record_id", "annotator", "label", "labelled_at", "seconds")
 """Label rows. `label` is text (a class name, or a rating as written); annotator, time and seconds may be null."""
 
+STUDIO, ADJUDICATED = "label_studio", "adjudication"
+"""The sources of label rows that people gave in Label Studio: labelling, and the last word on what was in dispute."""
+
 TIME_COLUMNS = ("happened_at", "collected_at", "labelled_at")
 
 

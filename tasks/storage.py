@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -13,6 +14,18 @@ from tasks.errors import TidemillError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
+
+
+SCRATCH = "tidemill-scratch-"
+"""How the names of our folders in the system's temporary folder begin: what a killed run leaves there can be found."""
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A temporary folder that is gone when the block ends."""
+    with tempfile.TemporaryDirectory(prefix=SCRATCH) as folder:
+        yield Path(folder)
 
 
 @contextlib.contextmanager
@@ -68,7 +81,12 @@ def write_text(path: Path, content: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Sorted keys, two spaces, a last newline: equal values are equal bytes."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """The value as `write_json` writes it."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_json(path: Path) -> Any:
@@ -85,6 +103,14 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Parquet (zstd) without an index: equal tables are equal bytes."""
     with atomic(path) as temporary:
         table.to_parquet(temporary, index=False, compression="zstd")
+
+
+def write_arrow(path: Path, table: "pa.Table") -> None:
+    """An Arrow table as Parquet (zstd), whole or not at all."""
+    from pyarrow import parquet
+
+    with atomic(path) as temporary:
+        parquet.write_table(table, temporary, compression="zstd")
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> "pd.DataFrame":

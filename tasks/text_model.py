@@ -39,10 +39,12 @@ def classifier(config: Mapping[str, Any], n_classes: int) -> "torch.nn.Module":
             torch.nn.init.zeros_(self.head.bias)
 
         def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+            return self.head(self.dropout(self.embedded(input_ids, attention_mask)))  # type: ignore[no-any-return]
+
+        def embedded(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
             hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
             mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
-            mean = (hidden * mask).sum(1) / mask.sum(1)
-            return self.head(self.dropout(mean))  # type: ignore[no-any-return]
+            return (hidden * mask).sum(1) / mask.sum(1)  # type: ignore[no-any-return]
 
     return TextClassifier()
 

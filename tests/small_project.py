@@ -8,6 +8,7 @@ import re
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -36,8 +37,8 @@ CONFIG = {"model_type": "bert", "hidden_size": 32, "num_hidden_layers": 2, "num_
 CONFIG |= {"intermediate_size": 64, "vocab_size": WORDS + 2, "max_position_embeddings": 64}
 
 
-def recipe_of(name: str, **changes: object) -> str:
-    """The recipe `feedback` on the first rows of two of its sources, with a base model on file; `changes` by section."""
+def recipe_of(name: str, **changes: Any) -> str:
+    """The recipe `feedback` on the first rows of two of its sources, with a base model on file; `changes` add to sections and lists."""
     content = yaml.safe_load((REPOSITORY / "recipes" / "feedback.yaml").read_text())
     kept = ("amazon", "films")
     sources = [{**source, "limit": ROWS} for source in content["sources"] if source["name"] in kept]
@@ -47,7 +48,10 @@ def recipe_of(name: str, **changes: object) -> str:
     content["labels"]["sources"] = labels
     content["evaluate"] = {"baselines": ["majority", "tfidf"], "bootstrap_samples": 200}
     for section, values in changes.items():
-        content[section] = {**content.get(section, {}), **values} if isinstance(values, dict) else values
+        old = content.get(section)
+        content[section] = (
+            {**old, **values} if isinstance(old, dict) else [*old, *values] if isinstance(old, list) else values
+        )
     return str(yaml.safe_dump(content, sort_keys=False))
 
 
@@ -73,7 +77,11 @@ def write_base_model(folder: Path, texts: list[str]) -> None:
 @pytest.fixture(scope="session")
 def small_template(tmp_path_factory: pytest.TempPathFactory, empty_repository: Path) -> Path:
     """The project's folder before anything ran: code, graph, suites, base model, fetched sources; no recipe."""
-    root = tmp_path_factory.mktemp("small") / "project"
+    return write_template(tmp_path_factory.mktemp("small") / "project", empty_repository)
+
+
+def write_template(root: Path, empty_repository: Path) -> Path:
+    """`small_template` in the folder `root`."""
     shutil.copytree(empty_repository / ".dvc", root / ".dvc")
     for name in COPIED:
         source, target = REPOSITORY / name, root / name
@@ -85,13 +93,13 @@ def small_template(tmp_path_factory: pytest.TempPathFactory, empty_repository: P
     with (root / ".dvc" / "config").open("a") as config:
         config.write((REPOSITORY / ".dvc" / "config").read_text().replace("[core]\n", ""))
     (root / "recipes").mkdir()
-    paths, films = Paths(root, "small"), load_recipe(root, "small").sources[1]
+    paths, films = Paths(root, "small"), write_recipe(root, "small").sources[1]
     reviews = next(stream.read() for _, stream in members(local_file(films, paths), films.member, films.url))
     write_base_model(root / "base", reviews.decode(errors="replace").splitlines()[:WORDS])
     return root
 
 
-def load_recipe(root: Path, name: str, **changes: object) -> Recipe:
+def write_recipe(root: Path, name: str, **changes: Any) -> Recipe:
     """Write the recipe into the project, as its only one, and read it."""
     file = root / "recipes" / f"{name}.yaml"
     file.write_text(recipe_of(name, **changes))
@@ -99,13 +107,13 @@ def load_recipe(root: Path, name: str, **changes: object) -> Recipe:
     return load(file)
 
 
-def small_project(template: Path, folder: Path, servers: Servers, name: str, **changes: object) -> Project:
+def small_project(template: Path, folder: Path, servers: Servers, name: str, **changes: Any) -> Project:
     """A project in `folder` with the recipe `name`: a name of one's own is a registered model of one's own."""
     root = folder / "project"
     shutil.copytree(template, root)
     for recipe in (root / "recipes").glob("*.yaml"):
         recipe.unlink()
-    load_recipe(root, name, **changes)
+    write_recipe(root, name, **changes)
     outside = {"PREFECT_API_URL": f"{servers.urls['prefect']}/api", "MLFLOW_TRACKING_URI": servers.urls["mlflow"]}
     own = {"TIDEMILL_HOME": str(root / ".tidemill"), "DVC_SITE_CACHE_DIR": str(folder), "DVC_NO_ANALYTICS": "1"}
     # The project's own copy of the code is what its stages and its command line run.

@@ -18,10 +18,10 @@ import yaml
 from numpy import zeros
 
 import tasks
-from tasks.collect.locks import alone
 from tasks.collect.pending import pending
 from tasks.collect.run import run
 from tasks.errors import BusyError, SourceError, TidemillError
+from tasks.locks import alone
 from tasks.paths import Paths
 from tasks.recipe import Recipe, load
 from tasks.records import record_id
@@ -197,7 +197,7 @@ def test_pending_is_fast_and_imports_nothing_slow(paths: Paths) -> None:
 
 def test_a_second_collect_at_once_is_refused(paths: Paths) -> None:
     recipe = recipe_of(paths)
-    with alone(paths), pytest.raises(BusyError, match="shop: another collect is running"):
+    with alone(paths), pytest.raises(BusyError, match="shop: another collect or pull is running"):
         run(recipe, paths)
     assert not paths.data.exists()
 

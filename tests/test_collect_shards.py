@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.collect.manifests import Reading
-from tasks.collect.shards import LABEL_KEY, land, landed, new_labels, new_records, remove_unfinished
 from tasks.errors import TidemillError
+from tasks.manifests import Reading
+from tasks.shards import LABEL_KEY, land, landed, new_labels, new_records, remove_unfinished
 from tasks.storage import sha256_file
 
 NOW = pd.Timestamp("2026-11-24T09:30:00Z")

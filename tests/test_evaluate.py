@@ -309,7 +309,7 @@ def test_the_reference_window_hardly_moves_when_records_arrive(done: Paths) -> N
     assert len(set(fewer["record_id"]) & set(window["record_id"])) >= 24
     shuffled = np.random.default_rng(1).permutation(len(test))
     again = reference_window(statistics(test.iloc[shuffled]), table.iloc[shuffled].reset_index(drop=True), 25)
-    pd.testing.assert_frame_equal(again, window)
+    pd.testing.assert_frame_equal(again, window.drop(columns="embedding"))
 
 
 def test_text_statistics_count_what_their_names_say() -> None:

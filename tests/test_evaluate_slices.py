@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.evaluate.slices import POOLED, SMALLEST_SLICE, pooled, slice_names, slices
+from tasks.slices import POOLED, SMALLEST_SLICE, pooled, slice_names, slices
 
 rows = st.lists(
     st.tuples(st.sampled_from([None, "films", "tweets", "rare"]), st.integers(0, 40), st.floats(0, 1)),

@@ -1,12 +1,46 @@
 """The whole lifecycle with its real stages on real reviews, through real Prefect, DVC and MLflow."""
 
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
 import pytest
-from tiny_project import Project
+import yaml
+from small_project import small_project, write_recipe
+from tiny_project import Project, Servers
 
 from tasks import storage, tracking
 from tasks.paths import STAGES, Paths
 
 pytest_plugins = ["tiny_project", "small_project"]
+
+AFTER_STAGES = ("measure", "release")
+
+
+def states(project: Project, recipe: str) -> dict[str, str]:
+    """How each stage of a run ended."""
+    told = json.loads(project.tidemill("run", recipe, "--json"))
+    return {stage["stage"]: stage["state"] for stage in told["stages"]}
+
+
+def ran(project: Project, recipe: str) -> list[str]:
+    """The stages that a run did not find up to date, in order."""
+    return [stage for stage, state in states(project, recipe).items() if state != "Cached"]
+
+
+def outputs(root: Path, recipe: str) -> dict[str, dict[str, str]]:
+    """The md5 of each stage's outputs, as dvc.lock has them."""
+    stages = yaml.safe_load((root / "dvc.lock").read_text())["stages"]
+    return {name: {out["path"]: out["md5"] for out in stages[f"{name}@{recipe}"]["outs"]} for name in STAGES}
+
+
+def edited(file: Path, before: str, after: str) -> None:
+    text = file.read_text()
+    assert before in text
+    file.write_text(text.replace(before, after, 1))
 
 
 @pytest.fixture
@@ -24,3 +58,54 @@ def test_a_run_ends_with_a_registered_champion_that_beats_the_majority(
     assert gap["weighted_f1"]["low"] > 0
     for stage in STAGES:
         assert (paths.stage(stage) / "card.md").read_text().strip()
+
+
+@pytest.mark.slow
+def test_dvc_alone_gives_the_same_bytes_as_the_flow(
+    small_released: Project, small_template: Path, live_servers: Servers, tmp_path: Path
+) -> None:
+    alone = small_project(small_template, tmp_path, live_servers, "small")
+    derived = shutil.ignore_patterns(*STAGES, "fingerprint")
+    shutil.copytree(small_released.root / "data", alone.root / "data", ignore=derived)
+    command = [sys.executable, "-m", "dvc", "repro", "evaluate@small", "--quiet"]
+    subprocess.run(command, cwd=alone.root, env={**alone.environment, "MLFLOW_TRACKING_URI": ""}, check=True)
+    assert outputs(alone.root, "small") == outputs(small_released.root, "small")
+
+
+@pytest.mark.slow
+def test_an_edit_re_runs_what_depends_on_it_and_nothing_else_and_a_revert_restores(
+    small_template: Path, live_servers: Servers, tmp_path: Path
+) -> None:
+    project = small_project(small_template, tmp_path, live_servers, "edits")
+    recipe = project.root / "recipes" / "edits.yaml"
+    rows = project.root / "rows.csv"
+    rows.write_text("text\nA lamp that gives light.\n")
+    own_source: dict[str, Any] = {"name": "own", "url": "file:rows.csv", "columns": {"text": "text"}}
+    write_recipe(project.root, "edits", sources=[own_source])
+    assert ran(project, "edits") == ["collect", "fingerprint", *STAGES, *AFTER_STAGES]
+    first = outputs(project.root, "edits")
+
+    edited(recipe, "epochs: 4", "epochs: 3")
+    assert ran(project, "edits") == ["train", "compress", "evaluate", *AFTER_STAGES]
+
+    helper = project.root / "tasks" / "evaluate" / "words.py"
+    edited(helper, "No class is ever mistaken for another.", "No class is taken for another.")
+    assert ran(project, "edits") == ["evaluate", "release"]
+
+    edited(recipe, "epochs: 3", "epochs: 4")
+    edited(helper, "No class is taken for another.", "No class is ever mistaken for another.")
+    reverted = states(project, "edits")
+    assert {stage for stage, state in reverted.items() if state == "Completed"} <= {"fingerprint"}
+    assert {stage for stage, state in reverted.items() if state == "Restored"} == {"train", "compress", "evaluate"}
+    assert outputs(project.root, "edits") == first
+
+    rows.write_text(rows.read_text() + "A lamp that gives none.\n")
+    again = ran(project, "edits")
+    # Nobody has labelled the new record: it is prepared and validated, and changes no split.
+    assert again == ["collect", "prepare", "validate", "split"]
+
+    assert project.tidemill("rollback", "edits", "--to", "2").startswith("edits@2 serves again: back from version 1;")
+    assert "edits@2 served at" in project.tidemill("served", "edits")
+    assert "edits@2: is the champion already" in project.tidemill("rollback", "edits", "--to", "2", exit_code=1)
+    assert project.tidemill("rollback", "edits").startswith("edits@1 serves again: back from version 2;")
+    assert "edits@9: there is no such version" in project.tidemill("rollback", "edits", "--to", "9", exit_code=1)

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.prepare.classify_text import compared
-from tasks.prepare.near_duplicates import LONGEST_WORDS, PERMUTATIONS, bands, jaccard, originals, shingles
+from tasks.prepare.near_duplicates import PERMUTATIONS, bands, originals
 from tasks.recipe import Prepare
+from tasks.similarity import LONGEST_WORDS, jaccard, shingles
 
 WORDS = st.sampled_from(["the", "cat", "sat", "on", "a", "mat", "with", "its", "hat", "and", "bat"])
 TEXTS = st.lists(st.lists(WORDS, max_size=30).map(" ".join), max_size=25)

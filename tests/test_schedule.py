@@ -57,7 +57,13 @@ def ended(live: Servers, run_id: str) -> dict[str, Any]:
 
 def test_a_schedule_is_made_run_by_the_worker_and_removed(own: Project, live_servers: Servers) -> None:
     (row,) = json.loads(own.tidemill("schedule", "tiny", "--cron", "0 3 * * *", "--timezone", "Europe/Paris", "--json"))
-    assert row == {"recipe": "tiny", "cron": "0 3 * * *", "timezone": "Europe/Paris", "active": True}
+    assert row == {
+        "recipe": "tiny",
+        "runs": "lifecycle",
+        "cron": "0 3 * * *",
+        "timezone": "Europe/Paris",
+        "active": True,
+    }
     assert servers.status(live_servers.home)[2].state == "healthy"
     (deployment,) = deployments(live_servers)
     assert deployment["concurrency_limit"] == 1 or deployment["global_concurrency_limit"]["limit"] == 1

@@ -163,7 +163,8 @@ def test_a_server_that_the_user_named_is_used_and_not_started(
     monkeypatch.setenv("PREFECT_API_URL", f"{live_servers.urls['prefect']}/api")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", live_servers.urls["mlflow"])
     assert servers.up(tmp_path) == live_servers.urls
-    assert [report.state for report in servers.status(tmp_path)] == ["external", "external", "stopped"]
+    states = {report.name: report.state for report in servers.status(tmp_path)}
+    assert [states[name] for name in ("prefect", "mlflow", "worker")] == ["external", "external", "stopped"]
     assert not server_state.file(tmp_path, "prefect").exists()
 
 

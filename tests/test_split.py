@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from tasks import storage
 from tasks.errors import PromiseError, RecipeError
+from tasks.groups import group_keys
+from tasks.hash_split import position, split_at
 from tasks.paths import Paths
 from tasks.recipe import Recipe, Split
 from tasks.records import record_id, typed
-from tasks.split.by_hash import position, split_at
 from tasks.split.by_time import boundaries, by_time, latest_times, nearest_day
 from tasks.split.card import card
 from tasks.split.classify_text import SAME, same, words
-from tasks.split.groups import group_keys
 from tasks.split.leaks import refuse_leaks
 from tasks.split.run import SPLITS, decided, run
 

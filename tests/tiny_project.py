@@ -17,6 +17,9 @@ import pytest
 import tasks
 from flows import server_commands, servers
 
+PATIENCE_S = 600
+"""For a command on a machine that many share."""
+
 RECIPE = """
 name: tiny
 title: A tiny recipe
@@ -115,7 +118,7 @@ class Project:
     def tidemill(self, *words: str, exit_code: int = 0) -> str:
         """The output of `tidemill WORDS`, which has to end with that exit code."""
         with self.start(*words) as child:
-            output, _ = child.communicate(timeout=120)
+            output, _ = child.communicate(timeout=PATIENCE_S)
         assert child.returncode == exit_code, output
         return output
 

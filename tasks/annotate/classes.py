@@ -5,7 +5,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from tasks.errors import PromiseError, listed
-from tasks.recipe import Labels, Ratings
+from tasks.label_rows import classes_of_ratings, newest_answers
+from tasks.recipe import Labels
 
 FAULTS_SHOWN = 20
 
@@ -25,28 +26,12 @@ def votes(labels: pd.DataFrame, scheme: Labels) -> pd.DataFrame:
     return kept.assign(class_index=class_indices[codes], rating=ratings[codes])
 
 
-def newest_answers(labels: pd.DataFrame) -> pd.DataFrame:
-    """The label rows, of several by one annotator on one record only the newest (without times: the last row).
-
-    Rows without an annotator are all kept: two of them may well be two people.
-    """
-    in_time = labels.sort_values("labelled_at", kind="stable", na_position="first")
-    repeated = in_time["annotator"].notna() & in_time.duplicated(["record_id", "annotator"], keep="last")
-    return in_time[~repeated].sort_index().reset_index(drop=True)
-
-
 def rating_value(wording: str) -> float:
     """The number that a label says, NaN when it says none."""
     try:
         return float(wording)
     except ValueError:
         return float("nan")
-
-
-def classes_of_ratings(ratings: npt.NDArray[np.float64], scale: Ratings) -> npt.NDArray[np.int64]:
-    """The class position of each rating: below the first cut 0, at or above it 1, and so on; -1 out of range or NaN."""
-    within = (ratings >= scale.low) & (ratings <= scale.high)
-    return np.where(within, np.searchsorted(scale.cuts, ratings, side="right"), -1)
 
 
 def _class_indices(wordings: pd.Index, ratings: npt.NDArray[np.float64], scheme: Labels) -> npt.NDArray[np.int64]:

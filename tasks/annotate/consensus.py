@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tasks.annotate.classes import classes_of_ratings
 from tasks.annotate.dawid_skene import class_probabilities
+from tasks.label_rows import classes_of_ratings
 from tasks.recipe import Labels
 
 DECIMALS = 9

@@ -8,6 +8,7 @@ from tasks.annotate.annotators import annotators
 from tasks.annotate.card import card
 from tasks.annotate.classes import votes
 from tasks.annotate.consensus import class_shares, consensus
+from tasks.annotate.last_word import counted_over_all, deciding, of_annotators
 from tasks.paths import Paths
 from tasks.recipe import Recipe
 
@@ -19,10 +20,12 @@ def run(recipe: Recipe, paths: Paths) -> None:
     scheme, folder = recipe.labels, paths.stage("annotate")
     labels = label_rows(paths)
     opinions = votes(labels, scheme)
-    shares = class_shares(opinions, scheme)
-    agreed = consensus(opinions, shares, scheme)
-    quality = annotators(opinions, shares, agreed, scheme)
-    report = agreement(opinions, scheme) | {"n_label_rows": len(labels)}
+    decisive = deciding(opinions)
+    shares = class_shares(decisive, scheme)
+    agreed = counted_over_all(consensus(decisive, shares, scheme), opinions, scheme.classes)
+    blind = of_annotators(opinions)
+    quality = annotators(blind, shares, agreed, scheme)
+    report = agreement(blind, scheme) | {"n_label_rows": len(labels)}
     storage.write_table(folder / "consensus.parquet", agreed)
     storage.write_table(folder / "annotators.parquet", quality)
     storage.write_json(folder / "agreement.json", report)

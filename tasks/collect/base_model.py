@@ -14,9 +14,9 @@ import pandas as pd
 
 from tasks import storage, tracking
 from tasks.collect import archive, hub
-from tasks.collect.manifests import Reading
 from tasks.collect.origins import named, own_path, shown
 from tasks.errors import SourceError
+from tasks.manifests import Reading
 from tasks.paths import Paths
 from tasks.recipe import BaseModelOrigin, Origin
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from tasks.collect.manifests import Reading
 from tasks.collect.origins import named
+from tasks.manifests import Reading
 from tasks.recipe import Recipe
 
 

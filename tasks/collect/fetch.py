@@ -41,7 +41,7 @@ def local_file(origin: Origin, paths: Paths) -> Path:
         return _own_file(origin, own_path(origin, paths.root))
     if scheme not in downloads():
         raise SourceError(f"{shown(origin.url)}: {scheme}: gives rows, not a file; leave `member` and `format` out")
-    kept = paths.home / "downloads" / (origin.sha256 or _unpinned_name(origin))
+    kept = kept_file(origin, paths)
     if origin.sha256 and kept.is_file() and storage.sha256_file(kept) == origin.sha256:
         return kept
     remove_leftovers(kept.parent)
@@ -49,6 +49,11 @@ def local_file(origin: Origin, paths: Paths) -> Path:
         _guarded(downloads()[scheme], origin, part)
         _verified(origin, part)
     return kept
+
+
+def kept_file(origin: Origin, paths: Paths) -> Path:
+    """Where a download of the origin is kept."""
+    return paths.home / "downloads" / (origin.sha256 or _unpinned_name(origin))
 
 
 def remove_leftovers(folder: Path) -> None:

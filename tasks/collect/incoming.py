@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pandas as pd
 
-from tasks import storage
+from tasks import storage, tombstones
 from tasks.collect import remembered
 from tasks.collect.base_model import staged
 from tasks.collect.labels import Known, LabelRows, label_rows
@@ -59,7 +59,7 @@ def incoming(recipe: Recipe, paths: Paths, wanted: Collection[str], landed: pd.D
     origins = {**{source.name: source for source in (*sources, *labelled)}, **model}
     evidence, lost = attempted({name: partial(evidence_of, origin, paths, fetch) for name, origin in origins.items()})
     records, wrong = attempted({s.name: partial(_records, s, read, recipe.kind) for s in sources if s.name not in lost})
-    known = known_records(recipe, records, landed)
+    known = known_records(recipe, records, landed, tombstones.read(paths.root))
     complete = [s for s in labelled if s.name not in lost] if records.keys() == {s.name for s in sources} else []
     labels, mislabelled = attempted({s.name: partial(_labels, s, read, known) for s in complete})
     models, unfit = attempted(
@@ -70,7 +70,9 @@ def incoming(recipe: Recipe, paths: Paths, wanted: Collection[str], landed: pd.D
     return Incoming(records, labels, models.get("base_model"), evidence)
 
 
-def known_records(recipe: Recipe, records: Mapping[str, pd.DataFrame], landed: pd.DataFrame) -> Known:
+def known_records(
+    recipe: Recipe, records: Mapping[str, pd.DataFrame], landed: pd.DataFrame, marks: frozenset[str] = frozenset()
+) -> Known:
     """The records that labels may speak of: those that landed and those that came now; the newest meaning of a key wins."""
     tables = [landed, *(table[["record_id", "source", "source_key"]] for table in records.values())]
     rows = pd.concat(tables, ignore_index=True)
@@ -80,7 +82,7 @@ def known_records(recipe: Recipe, records: Mapping[str, pd.DataFrame], landed: p
         for name, table in keyed.groupby("source", sort=False)
     }
     complete = all(source.limit is None for source in recipe.sources)
-    return Known(frozenset(rows["record_id"]), by_key, complete)
+    return Known(frozenset(rows["record_id"]), by_key, complete, marks)
 
 
 def _records(source: RecordSource, read: Read, kind: str) -> pd.DataFrame:

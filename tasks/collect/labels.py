@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from tasks import tombstones
+from tasks.annotations import OWN_COLUMNS
 from tasks.collect import classify_image, classify_text
 from tasks.collect.columns import checked, mapped, numbers, places, times
-from tasks.collect.label_studio import OWN_COLUMNS
 from tasks.collect.reading import Part
 from tasks.errors import RecipeError, SourceError
 from tasks.recipe import Column, LabelSource
@@ -35,6 +36,8 @@ class Known:
     by_key: dict[str, dict[str, str]]
     complete: bool = True
     """Whether every record is here; under a `limit` labels of others are left out without a word."""
+    marks: frozenset[str] = frozenset()
+    """Of forgotten records (see tasks.tombstones), whose labels are left out without a word too."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +108,11 @@ def _found(source: LabelSource, name: str, cells: pd.DataFrame, finder: str, kno
     elif finder == "key":
         ids = cells["key"].map(known.by_key.get(source.of or "", {})).astype("str")
     there = ids.isin(known.record_ids)
-    if known.complete and not there.all():
+    named = cells["key"].map(lambda key: tombstones.keyed(source.of or "", key)) if finder == "key" else ids
+    lost = ~there & ~tombstones.forgotten(named, known.marks)
+    if known.complete and lost.any():
         where = f"source {source.of!r}" if finder == "key" else "the records"
-        raise SourceError(f"{name}, {places(cells.loc[~there, finder])}: no such record in {where}; check `{finder}`")
+        raise SourceError(f"{name}, {places(cells.loc[lost, finder])}: no such record in {where}; check `{finder}`")
     return cells.assign(record_id=ids)[["record_id", "annotator", "label", "labelled_at", "seconds"]][there]
 
 

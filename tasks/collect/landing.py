@@ -7,13 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from tasks import storage
-from tasks.collect import manifests, shards
+from tasks import manifests, shards, storage
 from tasks.collect.base_model import land_model, land_nothing
 from tasks.collect.incoming import Evidence, Incoming
-from tasks.collect.manifests import Reading
 from tasks.collect.origins import declaration, shown
 from tasks.collect.pending import label_declaration
+from tasks.manifests import Reading
 from tasks.paths import Paths
 from tasks.recipe import Origin, Recipe, Table
 from tasks.records import record_columns

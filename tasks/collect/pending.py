@@ -4,8 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from tasks.collect.manifests import Readings, manifests, readings
 from tasks.collect.origins import declaration, own_path, pinned, stamp
+from tasks.manifests import Readings, manifests, readings
 from tasks.paths import Paths
 from tasks.recipe import LabelSource, Origin, Recipe
 

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from tasks import dvc_repo, storage
-from tasks.collect import shards
+from tasks import dvc_repo, shards, storage, tombstones
 from tasks.collect.base_model import no_staging_left
 from tasks.collect.card import card, line
+from tasks.collect.forgotten import left_out, remove_fetched
 from tasks.collect.incoming import Incoming, incoming
 from tasks.collect.landing import Landed, land
-from tasks.collect.locks import alone
-from tasks.collect.manifests import manifests
 from tasks.collect.pending import pending
 from tasks.errors import SourceError
+from tasks.locks import alone
+from tasks.manifests import manifests
 from tasks.paths import Paths
 from tasks.recipe import Recipe
 
@@ -29,7 +29,8 @@ def run(recipe: Recipe, paths: Paths) -> None:
             shards.remove_unfinished(folder)
         wanted = pending(recipe, paths)
         before = shards.landed(paths.raw, ["record_id", "source", "source_key"])
-        came = incoming(recipe, paths, wanted, before)
+        came, bringing = left_out(incoming(recipe, paths, wanted, before), tombstones.read(paths.root))
+        remove_fetched([s for s in (*recipe.sources, *recipe.labels.sources) if s.name in bringing], paths)
         landed = land(recipe, paths, came, wanted, pd.Timestamp.now("UTC").floor("us"))
         _tell(recipe, paths, came, landed)
         # Also when nothing is new: an earlier run may have been killed between its shard and this.

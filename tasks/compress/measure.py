@@ -1,21 +1,18 @@
-"""Latency of the compressed models on this machine: alternating rounds, so that both meet the same noise.
+"""Latency of the compressed models on this machine.
 
 A measurement belongs to a model file and a machine. It is no stage output: nobody could rebuild it bit for bit.
 """
 
 import platform
 import statistics
-import time
 from pathlib import Path
 from typing import Any
 
 from tasks import inference, storage
+from tasks.latency import CONTENTS, ROUNDS, Timings, ratios, timings
 from tasks.paths import Paths
-from tasks.progress import progress
 from tasks.recipe import Recipe
 from tasks.records import CONTENT_COLUMN
-
-ROUNDS, CONTENTS = 7, 128
 
 
 def measurement_file(paths: Paths) -> Path:
@@ -28,35 +25,12 @@ def measured(paths: Paths) -> bool:
     return (paths.stage("compress") / "model.onnx").is_file() and measurement_file(paths).is_file()
 
 
-def timings(models: dict[str, inference.Model], contents: list[Any]) -> dict[str, dict[str, list[float]]]:
-    """Milliseconds a content (a text, an image) of each model, one value a round: one by one (`single_ms`) and batched (`batched_ms`)."""
-    found: dict[str, dict[str, list[float]]] = {file: {"single_ms": [], "batched_ms": []} for file in models}
-    with progress("measuring latency", ROUNDS * len(models)) as report:
-        for round_number in range(ROUNDS + 1):
-            for file, model in models.items():
-                single = _milliseconds(model, [[content] for content in contents[::4]])
-                batched = _milliseconds(model, [contents])
-                if round_number:  # the first round warms up
-                    found[file]["single_ms"].append(single / len(contents[::4]))
-                    found[file]["batched_ms"].append(batched / len(contents))
-                    report((round_number - 1) * len(models) + 1)
-    return found
-
-
-def _milliseconds(model: inference.Model, requests: list[list[Any]]) -> float:
-    start = time.perf_counter()
-    for contents in requests:
-        model.probabilities(contents)
-    return 1000 * (time.perf_counter() - start)
-
-
-def summary(found: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
+def summary(found: Timings) -> dict[str, Any]:
     """Median latency of each model, and the speed-up over fp32 round by round: minimum, median, maximum."""
     medians = {file: {name: statistics.median(rounds) for name, rounds in by.items()} for file, by in found.items()}
     speedups = {
         file: {
-            name.removesuffix("_ms"): _spread([a / b for a, b in zip(found["model.onnx"][name], rounds, strict=True)])
-            for name, rounds in by.items()
+            name.removesuffix("_ms"): _spread(ratios(found["model.onnx"][name], rounds)) for name, rounds in by.items()
         }
         for file, by in found.items()
         if file != "model.onnx"

@@ -17,6 +17,8 @@ class Encoder:
 
     size: int
     mode: str
+    apart: bool = False
+    """Activations are scaled by what was seen when the model was quantised."""
 
     def rows(self, contents: Sequence[bytes]) -> list[bytes]:
         """The images as they are: decoded they would fill the memory."""

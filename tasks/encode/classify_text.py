@@ -19,6 +19,8 @@ class Encoder:
     """A tokenizer, as every kind's encoder is used: contents to rows, rows to batches, batches to inputs."""
 
     tokenizer: "Tokenizer"
+    apart: bool = True
+    """Quantised activations are scaled by the largest value in the pass."""
 
     def rows(self, contents: Sequence[str]) -> list[list[int]]:
         """The token ids of each text."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tasks.label_rows import classes_of_ratings, newest_answers
 from tasks.recipe import Labels
 from tasks.statistics import (
     STATISTICS,
@@ -52,7 +53,7 @@ def leave_one_out(labels: pd.DataFrame, scheme: Labels, record_ids: Sequence[str
     Sorted by `row`. Records with fewer than FEWEST_LABELS labels are left out, and so are ratings whose others tie.
     """
     places = pd.Series(np.arange(len(record_ids)), index=pd.Index(record_ids), dtype="int64")
-    mine = heard_once(labels[labels["record_id"].isin(places.index) & labels["label"].notna()])
+    mine = newest_answers(labels[labels["record_id"].isin(places.index) & labels["label"].notna()])
     row = places.reindex(mine["record_id"]).to_numpy()
     values = _values(mine["label"], scheme)
     valid = ~np.isnan(values)
@@ -67,13 +68,6 @@ def leave_one_out(labels: pd.DataFrame, scheme: Labels, record_ids: Sequence[str
     return table[table["others"] >= 0].reset_index(drop=True)
 
 
-def heard_once(labels: pd.DataFrame) -> pd.DataFrame:
-    """The label rows, of several by one annotator on one record only the newest; without a name all are kept."""
-    in_time = labels.sort_values("labelled_at", kind="stable", na_position="first")
-    repeated = in_time["annotator"].notna() & in_time.duplicated(["record_id", "annotator"], keep="last")
-    return in_time[~repeated].sort_index()
-
-
 def _values(labels: pd.Series, scheme: Labels) -> FloatArray:
     """Each label as its rating, or as the number of its class where labels are names; NaN for anything else."""
     if scheme.ratings is not None:
@@ -86,7 +80,7 @@ def _classes(values: FloatArray, scheme: Labels) -> IntArray:
     """The class number of each value: the ratings' cuts, or the value itself."""
     if scheme.ratings is None:
         return values.astype(np.int64)
-    return np.searchsorted(np.array(scheme.ratings.cuts), values, side="right").astype(np.int64)
+    return classes_of_ratings(values, scheme.ratings)
 
 
 def _others_by_mean(row: IntArray, values: FloatArray, scheme: Labels) -> IntArray:

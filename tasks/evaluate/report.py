@@ -8,8 +8,8 @@ from tasks.evaluate import words
 from tasks.evaluate.answers import FILES, Answers
 from tasks.evaluate.charts import Dots, dot_plot, reliability
 from tasks.evaluate.scores import Figures
-from tasks.evaluate.slices import MEANINGS
 from tasks.evaluate.worst import WorstError
+from tasks.slices import MEANINGS
 from tasks.statistics import Interval
 
 MOST_SLICES = 12

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,15 @@ from tasks.evaluate.answers import FILES, Answers, Probabilities, class_numbers,
 from tasks.evaluate.baselines import baselines
 from tasks.evaluate.card import card
 from tasks.evaluate.humans import humans, leave_one_out
-from tasks.evaluate.reference import reference_window
+from tasks.evaluate.reference import reference_window, with_embeddings
 from tasks.evaluate.report import Subject, report
 from tasks.evaluate.scores import Figures, metrics
-from tasks.evaluate.slices import slices
 from tasks.evaluate.worst import worst_errors
 from tasks.paths import Paths
 from tasks.progress import progress
 from tasks.recipe import Recipe
 from tasks.records import CONTENT_COLUMN
+from tasks.slices import slices
 from tasks.statistics import Resampling
 
 
@@ -104,6 +104,8 @@ def read_labels(folder: Path) -> pd.DataFrame:
 
 def run(recipe: Recipe, paths: Paths) -> None:
     """Write metrics.json, predictions.parquet, reference.parquet, report.html and card.md."""
+    from tasks import inference
+
     test = read_test(paths.stage("split") / "test.parquet")
     truth = class_numbers(test["label"], recipe.labels.classes)
     column = CONTENT_COLUMN[recipe.kind]
@@ -119,6 +121,8 @@ def run(recipe: Recipe, paths: Paths) -> None:
     subject = Subject(recipe.title, noun, sizes, recipe.evaluate.confidence, recipe.evaluate.bootstrap_samples)
     with threadpool_limits(recipe.threads):
         found = evaluate(test, read_labels(paths.labels), answers, recipe, subject)
+    served = inference.load(models, FILES[answers.served], recipe.threads)
+    found = replace(found, reference=with_embeddings(found.reference, test.set_index("record_id")[column], served))
     write(found, paths.stage("evaluate"))
     print(words.headline(found.figures, noun), flush=True)
 

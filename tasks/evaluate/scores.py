@@ -9,7 +9,7 @@ import pandas as pd
 
 from tasks.evaluate.answers import Answers
 from tasks.evaluate.humans import Humans
-from tasks.evaluate.slices import slice_names
+from tasks.slices import slice_names
 from tasks.statistics import (
     STATISTICS,
     FloatArray,

@@ -15,7 +15,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "train": ("kind", "seed", "threads", "labels.classes", "train"),
     "compress": ("kind", "threads", "labels.classes", "compress", "train.max_tokens"),
     "evaluate": ("kind", "title", "seed", "threads", "labels.classes", "labels.ratings", "labels.consensus",
-                 "evaluate", "drift"),
+                 "evaluate", "drift.reference_rows"),
 }  # fmt: skip
 """Dotted paths into the recipe, by stage. A stage that reads another value fails at once."""
 

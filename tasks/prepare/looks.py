@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.images import FORMATS, ImageError, fitted, opened
+from tasks.images import FORMATS, ImageError, fitted, light, opened
 from tasks.progress import Report
 
 if TYPE_CHECKING:
@@ -48,15 +48,15 @@ def look_at(content: bytes, media_type: str | None) -> Look:
     kind = FORMATS[str(image.format)]
     if kind != media_type:
         return Look(fault=f"lying: says {media_type}, is {kind}")
-    grey = np.asarray(image.convert("L"), dtype=np.float64) / 255
     plain = image.convert("RGBA" if image.has_transparency_data else "RGB")
     identity = hashlib.sha256(f"{image.width}x{image.height}".encode() + plain.tobytes()).hexdigest()
+    brightness, contrast = light(image)
     return Look(
         width=image.width,
         height=image.height,
         mode=image.mode,
-        brightness=round(float(grey.mean()), 6),
-        contrast=round(float(grey.std()), 6),
+        brightness=brightness,
+        contrast=contrast,
         pixels_sha256=identity,
         perceptual_hash=difference_hash(image),
     )

@@ -1,44 +1,83 @@
-"""Whether a new version takes the champion's place: only when it is shown better on the same test rows."""
+"""Whether a version is promoted, and why, as a person, a page and the ledger read it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from tasks.check import Check
+from tasks.markdown import table
 
-from tasks.recipe import Gate
-from tasks.statistics import paired_difference
+TOLD = 3
+"""Failed checks that the one sentence names; the table has them all."""
 
-SAMPLES, SEED = 10_000, 17
+BASIS = ("champion", "look", "alpha", "test_rows", "left_out")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was decided, in words, and the measured difference (None without a champion to compare with)."""
+    """What was decided, by which checks, and on what basis: the rival, the test rows, the look and its alpha."""
 
-    promoted: bool
-    reason: str
-    difference: tuple[float, float, float] | None = None
+    checks: tuple[Check, ...]
+    basis: Mapping[str, Any] = field(default_factory=dict)
+    known_reason: str | None = None
+    """What the registry says about a version whose evidence is not at hand."""
+
+    @property
+    def promoted(self) -> bool:
+        """Whether every check holds."""
+        return all(check.passed for check in self.checks)
+
+    @property
+    def reason(self) -> str:
+        """The decision in one sentence: what was shown, or what stands in the way."""
+        if self.known_reason is not None:
+            return self.known_reason
+        failed = [check for check in self.checks if not check.passed]
+        if failed:
+            told = "; ".join(f"{check.name}: {check.reason}" for check in failed[:TOLD])
+            rest = f"; and {len(failed) - TOLD} more" if len(failed) > TOLD else ""
+            return f"{len(failed)} of {len(self.checks)} checks failed; {told}{rest}{self._tie(failed)}"
+        others = len(self.checks) - 1
+        first = "it is the first version, " if self.basis.get("champion") is None else ""
+        return f"{first}{self.checks[0].reason}; {others} other checks hold"
+
+    def _tie(self, failed: Sequence[Check]) -> str:
+        """A word on why equality is not enough."""
+        tied = self.basis.get("champion") is not None and any(check.name == "better" for check in failed)
+        return "; a tie keeps the champion" if tied else ""
 
 
-def first_version() -> Verdict:
-    """There is no champion: the new version is it."""
-    return Verdict(promoted=True, reason="it is the first version")
+def evidence(verdict: Verdict) -> dict[str, Any]:
+    """The verdict as JSON holds it: what the ledger and the registry keep."""
+    checks = [asdict(check) for check in verdict.checks]
+    return {"promoted": verdict.promoted, "reason": verdict.reason, "checks": checks, **verdict.basis}
 
 
-def compared(
-    truth: NDArray[np.int64], challenger: NDArray[np.int64], champion: NDArray[np.int64], gate: Gate, number: int
-) -> Verdict:
-    """The verdict of a paired bootstrap on the same rows (Efron and Tibshirani 1993): class positions, equal lengths.
+def from_evidence(kept: Mapping[str, Any]) -> Verdict:
+    """The verdict that this evidence was made of."""
+    checks = tuple(Check(**check) for check in kept["checks"])
+    return Verdict(checks, {name: kept[name] for name in BASIS if name in kept})
 
-    The challenger wins when the whole interval of its advantage lies above zero; a tie keeps the champion.
-    """
-    measured = paired_difference(truth, challenger, champion, gate.metric, SAMPLES, gate.confidence, SEED)
-    figures = f"{measured.estimate:+.4f} {gate.metric} ({gate.confidence:.0%} interval {measured.low:+.4f} to {measured.high:+.4f})"
-    rows = f"on the same {len(truth):,} test rows as champion {number}"
-    if measured.shown:
-        reason = f"shown better: {figures} {rows}"
-    elif measured.high < 0:
-        reason = f"shown worse: {figures} {rows}"
-    else:
-        reason = f"not shown better: {figures} {rows}; a tie keeps the champion"
-    return Verdict(measured.shown, reason, (measured.estimate, measured.low, measured.high))
+
+def lines(verdict: Verdict) -> list[str]:
+    """One line a check."""
+    return [f"{'holds ' if check.passed else 'FAILED'} {check.name}: {check.reason}" for check in verdict.checks]
+
+
+def markdown(verdict: Verdict) -> str:
+    """A table of the checks, and on what they were made."""
+    rows = [(check.name, "holds" if check.passed else "**failed**", check.reason) for check in verdict.checks]
+    return "\n\n".join(filter(None, [_basis(verdict.basis), table(["check", "", "why"], rows) if rows else ""]))
+
+
+def _basis(basis: Mapping[str, Any]) -> str:
+    if not basis:
+        return ""
+    rows, rival = basis["test_rows"], basis["champion"]
+    seal = f"{rows['rows']:,} test rows, sha256 `{rows['sha256'][:16]}` over their ids and labels"
+    if rival is None:
+        return f"No champion to compare with. {seal[0].upper()}{seal[1:]}."
+    return (
+        f"Against champion {rival}, on {seal}; {basis['left_out']:,} of them are left out, since the champion may have "
+        f"learned from them. Verdict {basis['look']} on such rows, which leaves it an alpha of {basis['alpha']:.2g}."
+    )

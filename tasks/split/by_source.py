@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from tasks.hash_split import by_hash
 from tasks.recipe import Split
-from tasks.split.by_hash import by_hash
 
 
 def by_source(sources: pd.Series, keys: pd.Series, split: Split) -> pd.Series:

@@ -4,12 +4,12 @@ import importlib
 
 import pandas as pd
 
-from tasks import storage
+from tasks import hash_split, storage
+from tasks.groups import group_keys
 from tasks.paths import Paths
 from tasks.recipe import Recipe, Split
-from tasks.split import by_hash, by_source, by_time
+from tasks.split import by_source, by_time
 from tasks.split.card import card
-from tasks.split.groups import group_keys
 from tasks.split.leaks import refuse_leaks
 
 SPLITS = ("train", "validation", "test")
@@ -38,7 +38,7 @@ def run(recipe: Recipe, paths: Paths) -> None:
 def decided(labelled: pd.DataFrame, keys: pd.Series, split: Split) -> tuple[pd.Series, str]:
     """The split of each row, and a sentence on how it was decided."""
     if split.by == "hash":
-        return by_hash.by_hash(keys, split), by_hash.described(split)
+        return hash_split.by_hash(keys, split), hash_split.described(split)
     if split.by == "source":
         return by_source.by_source(labelled["source"], keys, split), by_source.described(split)
     latest = by_time.latest_times(keys, labelled["happened_at"])

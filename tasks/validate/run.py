@@ -1,6 +1,5 @@
 """Stage validate: records and labels keep the promises of their suites, or are set aside, or the run stops."""
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pandas as pd
 from tasks.errors import PromiseError
 from tasks.paths import Paths
 from tasks.recipe import Recipe
-from tasks.storage import read_table, write_table, write_text
+from tasks.storage import read_table, scratch, write_table, write_text
 from tasks.validate.data_docs import publish
 from tasks.validate.outcomes import Outcome
 from tasks.validate.report import card, text_table
@@ -34,9 +33,9 @@ def checks(recipe: Recipe, paths: Paths) -> list[Check]:
 
 def held(checks: Sequence[Check], pages: Path) -> list[Outcome]:
     """The outcome of each promise; the pages about them replace those in `pages`."""
-    with tempfile.TemporaryDirectory() as built:
-        outcomes = validated(checks, Path(built))
-        publish(Path(built), pages)
+    with scratch() as built:
+        outcomes = validated(checks, built)
+        publish(built, pages)
     return outcomes
 
 

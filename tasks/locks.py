@@ -1,4 +1,4 @@
-"""One collect at a time on one recipe."""
+"""One at a time adds to the shards of one recipe."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,11 +12,13 @@ from tasks.paths import Paths
 def alone(paths: Paths) -> Iterator[None]:
     """Hold the recipe's lock; the kernel gives it back however the process ends.
 
-    Raises BusyError when another process collects for the recipe.
+    Raises BusyError when another process adds to the recipe's shards.
     """
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(file_lock.held(paths.home / "locks" / f"collect-{paths.recipe}.lock"))
         except BusyError as error:
-            raise BusyError(f"{paths.recipe}: another collect is running; wait for it, then run this again") from error
+            raise BusyError(
+                f"{paths.recipe}: another collect or pull is running; wait for it, then run this again"
+            ) from error
         yield

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tasks import storage
-from tasks.collect.manifests import Reading, newest
 from tasks.errors import TidemillError
+from tasks.manifests import Reading, newest
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,0 +1,32 @@
+"""The watch over a champion's traffic: one verdict a run, told to whoever listens."""
+
+from prefect import flow
+from prefect.events import emit_event
+from prefect.runtime import flow_run
+
+from flows import dead_runs, outcome, run_lock, steps
+from flows.lifecycle import run_stage
+from flows.steps import Result
+
+DRIFT, QUIET = "tidemill.watch.drift", "tidemill.watch.quiet"
+"""The events, whose resource is `tidemill.recipe.NAME` and whose payload is the verdict."""
+
+
+@flow(name="watch", flow_run_name="watch {recipe}")
+def watch(recipe: str) -> list[Result]:
+    """How the step ended: the traffic since the last verdict was judged, and an event tells what came out.
+
+    Raises TidemillError, BusyError like `lifecycle`.
+    """
+    turn = steps.opened(recipe)
+    with run_lock.held(turn.paths.home, recipe, str(flow_run.id), dead_runs.close):
+        before = outcome.of_watch(turn.paths)
+        watched = run_stage(turn, steps.watch(turn))
+        said = outcome.of_watch(turn.paths)
+        if said is not None and said != before:
+            emit_event(
+                event=DRIFT if said["alarm"] else QUIET,
+                resource={"prefect.resource.id": f"tidemill.recipe.{recipe}", "prefect.resource.name": recipe},
+                payload=said,
+            )
+    return [watched]

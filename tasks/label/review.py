@@ -1,0 +1,91 @@
+"""Review: what the annotators disagree on, and what is probably labelled wrong, goes to somebody with the last word."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import pandas as pd
+
+from tasks import shards, storage
+from tasks.label.page import page
+from tasks.label.pool import prepared
+from tasks.label.push import mark, push
+from tasks.label.studio import exchange, projects
+from tasks.label.studio.connection import Studio, connected
+from tasks.markdown import table
+from tasks.paths import Paths
+from tasks.recipe import Recipe
+from tasks.records import ADJUDICATED, CONTENT_COLUMN, STUDIO
+
+MANY = 2
+"""One label cannot be in dispute."""
+
+DISPUTED = "in dispute"
+
+
+def disputed(consensus: pd.DataFrame, of_people: Collection[str], below: float) -> pd.DataFrame:
+    """The consensus rows of records with several labels, of which too few say the consensus.
+
+    `of_people`: the records that were labelled in Label Studio; what came with a source is nobody's dispute here.
+    """
+    shared = (consensus["n_labels"] >= MANY) & (consensus["agreement"] < below)
+    return consensus[shared & consensus["record_id"].isin(set(of_people))].reset_index(drop=True)
+
+
+def run(recipe: Recipe, paths: Paths) -> None:
+    """Bring what is in dispute into the review project. Raises ServerError when Label Studio does not answer."""
+    labels = shards.landed(paths.labels, ["record_id", "source", "annotator", "label"])
+    decided = set(labels.loc[labels["source"] == ADJUDICATED, "record_id"])
+    asked = set(labels.loc[labels["source"] == STUDIO, "record_id"]) - decided
+    consensus = storage.read_table(paths.stage("annotate") / "consensus.parquet")
+    open_questions = disputed(consensus, asked, recipe.label.dispute_below).assign(why=DISPUTED)
+    said = opinions(labels[labels["source"] == STUDIO])
+    shown = open_questions.assign(opinions=[said[name] for name in open_questions["record_id"]])
+    added, address = send(recipe, paths, shown[["record_id", "why", "opinions"]])
+    parts = [f"{len(shown):,} records are in dispute; {added:,} of them are new in review. {address}".rstrip()]
+    rows = [(row.record_id, f"{row.agreement:.0%}", row.opinions) for row in shown.head(20).itertuples()]
+    parts += [table(("record", "agreement", "opinions"), rows)] if rows else []
+    storage.write_text(paths.labelling / "review.md", "\n\n".join(parts) + "\n")
+    print(f"{len(shown):,} records in dispute, {added:,} new in review {address}".rstrip(), flush=True)
+
+
+def opinions(labels: pd.DataFrame) -> dict[str, str]:
+    """Who said what about each record, in one line."""
+    said = (labels["annotator"].fillna("somebody") + ": " + labels["label"]).groupby(labels["record_id"])
+    return {str(name): ", ".join(lines) for name, lines in said}
+
+
+def send(recipe: Recipe, paths: Paths, questions: pd.DataFrame) -> tuple[int, str]:
+    """How many records were added to the review project, and its address (nothing when there was never a question).
+
+    `questions`: record_id, why, opinions; the texts are those of the prepared records.
+    """
+    if questions.empty:
+        return 0, ""
+    content = CONTENT_COLUMN[recipe.kind]
+    records = prepared(recipe, paths)[["record_id", content, "domain"]]
+    with connected() as studio:
+        project = projects.ensured(studio, mark(recipe.name, "review"), settings(recipe))
+        return push(studio, project, _tasks(questions.merge(records, on="record_id"))), projects.page(studio, project)
+
+
+def _tasks(rows: pd.DataFrame) -> Sequence[exchange.Task]:
+    return [{"data": row} for row in rows.astype("object").where(rows.notna(), None).to_dict(orient="records")]
+
+
+def settings(recipe: Recipe) -> dict[str, Any]:
+    """The review project: the same page, with who said what above it; one answer, which is the last word."""
+    told = '<Header size="5" value="$why"/><View style="white-space: pre-wrap"><Text name="opinions" value="$opinions"/></View>'
+    whole = page(recipe.kind, recipe.labels)
+    return {
+        "title": f"{recipe.title}: review",
+        "description": "What annotators disagree on, and labels that are probably wrong; the answer here is the last word.",
+        "label_config": whole.removesuffix("</View>") + told + "</View>",
+        "maximum_annotations": 1,
+        "show_collab_predictions": False,
+    }
+
+
+def open_tasks(studio: Studio, recipe: Recipe) -> dict[str, int] | None:
+    """How far the review is, or None when nothing was ever sent to it."""
+    project = projects.found(studio, mark(recipe.name, "review"))
+    return projects.counts(studio, project) if project is not None else None

@@ -1,0 +1,94 @@
+"""All checks of the gate on the present outputs: against the champion, or, for a first version, against nothing much."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tasks import inference, storage, tracking
+from tasks.check import Check
+from tasks.latency import CONTENTS, timings
+from tasks.ledger import Entry
+from tasks.paths import Paths
+from tasks.progress import progress
+from tasks.recipe import Gate, Recipe
+from tasks.records import CONTENT_COLUMN
+from tasks.release import budgets
+from tasks.release.alpha_spending import Look, next_look
+from tasks.release.better import better
+from tasks.release.contest import Answers, Contest
+from tasks.release.not_worse import calibration, no_slice_worse
+from tasks.release.rival import Rival, fetched
+from tasks.release.rows import class_numbers, fair_rows, judged_rows
+from tasks.release.sealed_rows import SealedRows, sealed_rows
+from tasks.release.verdict import Verdict
+from tasks.slices import slices
+
+
+def quality(contest: Contest, gate: Gate, look: Look, rival: str) -> list[Check]:
+    """The checks that answers alone decide: better, no slice worse, calibration not worse."""
+    return [better(contest, gate, look, rival), *no_slice_worse(contest, gate), *calibration(contest, gate)]
+
+
+def judged(recipe: Recipe, paths: Paths, champion: tracking.Version | None, history: Sequence[Entry]) -> Verdict:
+    """The verdict on the present outputs; `history`: the recipe's ledger. The champion answers with its own model."""
+    rows = judged_rows(paths)
+    sealed = sealed_rows(zip(rows["record_id"], rows["label"], strict=True))
+    if champion is None:
+        return _first(recipe, paths, rows, sealed)
+    look = next_look(history, sealed, recipe.gate)
+    with storage.scratch() as folder:
+        rival = fetched(champion, recipe.name, folder, recipe.threads)
+        fair = fair_rows(rows, rival.seen, rival.tested)
+        contest = _contest(rows[fair], rival.model, recipe)
+        checks = quality(contest, recipe.gate, look, f"champion {champion.number}")
+        checks += _budgets(recipe, paths, rival)
+    basis = {"champion": champion.number, "look": look.number, "alpha": look.alpha, "left_out": int((~fair).sum())}
+    return Verdict(tuple(checks), {**basis, "test_rows": asdict(sealed)})
+
+
+def _first(recipe: Recipe, paths: Paths, rows: pd.DataFrame, sealed: SealedRows) -> Verdict:
+    """A first version has to be better than the class that is most frequent in training, and within the budgets."""
+    labels = storage.read_table(paths.stage("split") / "train.parquet", ["label"])["label"]
+    majority = Answers(
+        class_numbers(pd.Series(labels.mode()[0], index=rows.index), recipe.labels.classes),
+        np.ones(len(rows)),
+    )
+    contest = Contest(class_numbers(rows["label"], recipe.labels.classes), _challenger(rows, recipe), majority)
+    look = Look(1, recipe.gate.alpha)
+    checks = [better(contest, recipe.gate, look, "the majority class"), *_budgets(recipe, paths, None)]
+    basis: dict[str, Any] = {"champion": None, "look": look.number, "alpha": look.alpha, "left_out": 0}
+    return Verdict(tuple(checks), {**basis, "test_rows": asdict(sealed)})
+
+
+def _contest(rows: pd.DataFrame, model: inference.Model, recipe: Recipe) -> Contest:
+    """Both models' answers to the rows."""
+    # A class that the champion knows and the recipe no longer does is an answer that is never right.
+    classes = tuple(dict.fromkeys((*recipe.labels.classes, *model.classes)))
+    with progress("asking the champion", len(rows)) as report:
+        probabilities = model.probabilities(rows[CONTENT_COLUMN[recipe.kind]].tolist(), report)
+    names = pd.Series(np.array(model.classes, dtype=object)[probabilities.argmax(axis=1)], dtype="str")
+    champion = Answers(class_numbers(names, classes), probabilities.max(axis=1).astype(np.float64))
+    cuts = {way: names.to_numpy() for way, names in slices(rows).items()}
+    return Contest(class_numbers(rows["label"], classes), _challenger(rows, recipe), champion, cuts)
+
+
+def _challenger(rows: pd.DataFrame, recipe: Recipe) -> Answers:
+    return Answers(
+        class_numbers(rows["predicted"], recipe.labels.classes), rows["confidence"].to_numpy(dtype=np.float64)
+    )
+
+
+def _budgets(recipe: Recipe, paths: Paths, rival: Rival | None) -> list[Check]:
+    """Size and latency of the served file; both models are timed in the same rounds."""
+    folder = paths.stage("compress")
+    served = str(storage.read_json(folder / inference.DESCRIPTION)["served"])
+    models = {budgets.CHALLENGER: inference.load(folder, served, recipe.threads)}
+    if rival is not None:
+        models[budgets.CHAMPION] = rival.model
+    column = CONTENT_COLUMN[recipe.kind]
+    contents = storage.read_table(paths.stage("split") / "validation.parquet", [column])[column].head(CONTENTS).tolist()
+    size = budgets.size((folder / served).stat().st_size, rival.size if rival else None, recipe.gate)
+    return [size, budgets.latency(timings(models, contents), recipe.gate)]

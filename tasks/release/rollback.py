@@ -1,0 +1,53 @@
+"""Back to a version that served before, once it has shown that it still answers as it was evaluated."""
+
+from collections.abc import Sequence
+
+from tasks import ledger, tracking
+from tasks.errors import PromiseError, TidemillError
+from tasks.ledger import SERVING, Entry
+from tasks.paths import Paths
+from tasks.recipe import Recipe
+from tasks.release import parity
+
+
+def roll_back(recipe: Recipe, paths: Paths, to: int | None) -> Entry:
+    """The ledger's entry on the rollback to version `to` (None: to what served before the champion of today).
+
+    The ledger is written first, so that a rollback which is cut off is taken up by the next. Raises TidemillError when
+    there is no such version or it serves already, PromiseError when it does not answer as it was evaluated.
+    """
+    known = {version.number: version for version in tracking.versions(recipe.name)}
+    champion = next((number for number, version in known.items() if tracking.CHAMPION in version.aliases), None)
+    history = ledger.entries(paths.home, recipe.name)
+    number = to if to is not None else served_before(history, champion)
+    if number is None:
+        raise TidemillError(f"{recipe.name}: no other version has served before; name one: --to N")
+    if number not in known:
+        raise TidemillError(f"{recipe.name}@{number}: there is no such version; there are {', '.join(map(str, known))}")
+    if number == champion and _serving(history) == number:
+        raise TidemillError(f"{recipe.name}@{number}: is the champion already")
+    probed = parity.check(recipe, known[number])
+    if not probed.passed:
+        raise PromiseError(f"{recipe.name}@{number}: does not answer as it was evaluated, {probed.reason}")
+    entry = _last(history)
+    if entry is None or entry.version != number:
+        evidence = {"reason": f"back from version {champion}; {probed.reason}", "replaces": champion}
+        entry = ledger.append(paths.home, recipe.name, "rollback", number, {**evidence, "parity": probed.figures})
+    tracking.set_alias(recipe.name, tracking.CHAMPION, number)
+    return entry
+
+
+def served_before(history: Sequence[Entry], champion: int | None) -> int | None:
+    """The version that served last and is not the champion, or None."""
+    versions = [entry.version for entry in history if entry.kind in SERVING and entry.version != champion]
+    return versions[-1] if versions else None
+
+
+def _serving(history: Sequence[Entry]) -> int | None:
+    entry = _last(history)
+    return entry.version if entry else None
+
+
+def _last(history: Sequence[Entry]) -> Entry | None:
+    """The entry by which today's version serves."""
+    return next((entry for entry in reversed(history) if entry.kind in SERVING), None)

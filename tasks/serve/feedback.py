@@ -1,0 +1,94 @@
+"""POST /v1/feedback: what the answer should have been. It joins the label queue, and judges a trial.
+
+The queue is one file of JSON lines, `<home>/feedback/<recipe>.jsonl`, that a recipe names as a source of records and
+of labels (docs/serve.md); what a person corrects, they hand over with its text.
+"""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tasks import storage
+from tasks.serve import bodies, exchange, state
+from tasks.serve.recent import Answer
+from tasks.serve.refusal import Refusal
+
+ACCEPTED, UNKNOWN = 202, 404
+KEYS = ("id", "class", "independent")
+
+
+def file(home: Path, recipe: str) -> Path:
+    """Where the corrections of one recipe are queued."""
+    return home / "feedback" / f"{recipe}.jsonl"
+
+
+async def feedback(request: Request) -> Response:
+    """202 once the correction is on disk. `independent: true` says that its author did not see the answer."""
+    server = state.of(request)
+    value = bodies.parsed(await exchange.body(request))
+    caller = exchange.caller(request)
+    server.rates.charge(caller, 1)
+    answer, label = _about(server, value), _label(server, value)
+    content = answer.content if answer else None
+    if given := {key: value[key] for key in value if key not in KEYS}:
+        content = bodies.content(given, server.live.kind.checked)
+    identity = server.live.kind.identity(content) if content is not None else None
+    row = correction(answer, identity, label, request.state.owner)
+    if server.home is None:
+        raise Refusal(
+            state.UNAVAILABLE, "this server keeps no corrections: it serves a folder, not a recipe's champion"
+        )
+    await asyncio.to_thread(append, file(server.home, server.recipe.name), {server.live.kind.COLUMN: content, **row})
+    if answer is not None and answer.corrected is None:
+        answer.corrected = label
+        if server.contest is not None:
+            await asyncio.to_thread(server.contest.judge, answer, label, independent=value.get("independent") is True)
+    return exchange.json({"accepted": True, "record_id": row["record_id"]}, ACCEPTED)
+
+
+def correction(answer: Answer | None, identity: str | None, label: str, owner: str | None) -> dict[str, Any]:
+    """One line of the queue beside the content: a label row, and the answer that it is about."""
+    return {
+        "record_id": identity or (answer.record_id if answer else None),
+        "annotator": owner or "user",
+        "label": label,
+        "labelled_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "seconds": round(time.time() - answer.at, 1) if answer else None,
+        "prediction_id": answer.prediction_id if answer else None,
+        "version": answer.version if answer else None,
+        "predicted": answer.predicted if answer else None,
+    }
+
+
+def append(path: Path, row: Mapping[str, Any]) -> None:
+    """One more line, durably on disk. Raises TidemillError when the disk is full."""
+    with storage.disk_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as output:
+            output.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+            output.flush()
+            os.fsync(output.fileno())
+
+
+def _about(server: state.State, value: Mapping[str, Any]) -> Answer | None:
+    """The answer that is corrected. Raises Refusal 404 when it is forgotten and no content says what it was about."""
+    name = value.get("id")
+    answer = server.recent.get(name) if isinstance(name, str) else None
+    if answer is None and not value.keys() - set(KEYS):
+        raise Refusal(UNKNOWN, f"id: {name!r} is no answer of the last ones; send the content with it")
+    return answer
+
+
+def _label(server: state.State, value: Mapping[str, Any]) -> str:
+    classes, label = server.live.model.classes, value.get("class")
+    if label not in classes:
+        raise Refusal(bodies.UNFIT, f"class: {label!r} is none of {', '.join(classes)}")
+    return str(label)

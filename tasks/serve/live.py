@@ -1,0 +1,40 @@
+"""A version ready to answer: loaded from safe files only, and warmed up."""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from tasks import inference, storage
+from tasks.errors import TidemillError
+
+SAFE = (".onnx", ".json")
+"""What is read to serve. Neither runs code when it is loaded; a pickle would."""
+
+
+@dataclass(frozen=True, eq=False)
+class Live:
+    """A model at work, the module of its kind, and the number of its version (None: a folder, no version)."""
+
+    version: int | None
+    model: inference.Model
+    kind: ModuleType
+
+
+def load(folder: Path, version: int | None, threads: int) -> Live:
+    """The model that the folder's model.json says is served, after a short and a long answer.
+
+    Raises TidemillError when a file is missing, damaged or of a form that could run code.
+    """
+    description = storage.read_json(folder / inference.DESCRIPTION)
+    missing = [key for key in ("kind", "classes", "served", "max_tokens") if key not in description]
+    if missing:
+        raise TidemillError(f"{folder / inference.DESCRIPTION}: says no {missing[0]}; run compress again")
+    served = str(description["served"])
+    if Path(served).suffix not in SAFE or Path(served).name != served:
+        raise TidemillError(f"{folder / inference.DESCRIPTION}: served is {served!r}; only an .onnx file beside it is")
+    model = inference.load(folder, served, threads)
+    live = Live(version, model, importlib.import_module(f"tasks.serve.{description['kind']}"))
+    for content in live.kind.WARM_UP:
+        live.kind.answers(model, [content])
+    return live

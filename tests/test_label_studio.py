@@ -1,0 +1,308 @@
+"""A real Label Studio: tasks in and answers out, each once, whoever dies in between."""
+
+import shutil
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from label_project import TEXTS, fill, landed_labels, recipe_of
+from real_studio import RealStudio
+
+from flows import process_tree, server_state, servers, studio_access, studio_people
+from tasks import storage
+from tasks.annotate.run import run as annotate
+from tasks.errors import ServerError, TidemillError
+from tasks.label import page, pull, push, review, run, stand_in, state, status
+from tasks.label.studio import connection, exchange, people, projects
+from tasks.label.studio.connection import Studio
+from tasks.paths import Paths
+from tasks.recipe import Labels, Recipe
+from tasks.records import ADJUDICATED, STUDIO
+
+pytest_plugins = ["tiny_project", "real_studio", "label_project"]
+pytestmark = pytest.mark.slow
+
+ANN, BOB = "ann@example.org", "bob@example.org"
+
+
+@pytest.fixture(autouse=True)
+def no_project_is_left(studio: Studio) -> Iterator[None]:
+    yield
+    for project in studio.ask("GET", "/api/projects/", params={"page_size": 100})["results"]:
+        studio.ask("DELETE", f"/api/projects/{project['id']}/")
+
+
+def annotate_as(studio: Studio, task: int, who: str, *labels: str) -> int:
+    """An answer by that person, made with the administrator's rights; no label: an empty one."""
+    numbers = {address: number for number, address in exchange.addresses(studio).items()}
+    if who not in numbers:
+        numbers[who] = int(studio.ask("POST", "/api/users/", json={"email": who, "username": who})["id"])
+    result = [page.answer("classify_text", recipe_of().labels, label) for label in labels]
+    content = {"result": result, "completed_by": numbers[who], "lead_time": 2.5}
+    return int(studio.ask("POST", f"/api/tasks/{task}/annotations/", json=content)["id"])
+
+
+def task_of(studio: Studio, recipe: Recipe, record_id: str) -> int:
+    project = projects.required(studio, push.mark(recipe.name), recipe.name)
+    return next(number for number, key in exchange.task_keys(studio, project) if key == record_id)
+
+
+def test_every_script_survives_the_way_there_and_back(studio: Studio, paths: Paths) -> None:
+    recipe, records = recipe_of(), fill(paths, list(TEXTS))
+    run.run(recipe, paths)
+    project = projects.required(studio, push.mark("shop"), "shop")
+    ids = [number for number, _ in exchange.task_keys(studio, project)]
+    shown = {task["data"]["record_id"]: task["data"]["text"] for task in exchange.exported(studio, project, ids)}
+    assert shown == dict(zip(records["record_id"], records["text"], strict=True))
+    for number in ids:
+        annotate_as(studio, number, ANN, "spam")
+    pull.run(recipe, paths)
+    assert set(landed_labels(paths)["record_id"]) == set(records["record_id"])
+    assert landed_labels(paths)[["annotator", "label", "seconds", "source"]].drop_duplicates().values.tolist() == [
+        [ANN, "spam", 2.5, STUDIO]
+    ]
+    assert (paths.data / "labels.dvc").is_file()
+
+
+def test_a_second_round_asks_about_nothing_twice_and_a_second_pull_lands_nothing(studio: Studio, paths: Paths) -> None:
+    recipe = recipe_of(label={"budget": 4, "overlap_share": 0.0, "strategy": "random"})
+    fill(paths, [f"text {number}" for number in range(10)])
+    for _ in range(3):
+        run.run(recipe, paths)
+    project = projects.required(studio, push.mark("shop"), "shop")
+    keys = [key for _, key in exchange.task_keys(studio, project)]
+    assert len(keys) == len(set(keys)) == 10
+    with pytest.raises(TidemillError, match=r"each of its 10 records .* is in Label Studio already \(10\).*add one to"):
+        run.run(recipe, paths)
+    annotate_as(studio, 1 + min(number for number, _ in exchange.task_keys(studio, project)), ANN, "ham")
+    for _ in range(2):
+        pull.run(recipe, paths)
+    assert len(landed_labels(paths)) == 1
+    shutil.rmtree(paths.labelling)
+    pull.run(recipe, paths)
+    assert len(landed_labels(paths)) == 1, "what this machine remembers may be lost"
+
+
+def test_a_round_that_was_cut_off_is_completed_and_not_chosen_anew(studio: Studio, paths: Paths) -> None:
+    recipe, records = recipe_of(), fill(paths, ["one", "two", "three"])
+    project = push.ensured_project(studio, recipe)
+    tasks = tuple(push.tasks_of(records.head(2).assign(why="random"), recipe, None))
+    state.begin(paths, state.Round(1, "random", project, tasks))
+    exchange.add_tasks(studio, project, tasks[:1])
+    run.run(recipe, paths)
+    assert [key for _, key in exchange.task_keys(studio, project)] == records["record_id"].head(2).tolist()
+    assert state.unfinished(paths) is None
+    assert storage.read_json(paths.labelling / "rounds" / "0001.json")["strategy"] == "random"
+
+
+def test_two_imports_at_once_leave_one_task_a_record(studio: Studio, paths: Paths) -> None:
+    recipe, records = recipe_of(), fill(paths, ["one", "two"])
+    project = push.ensured_project(studio, recipe)
+    tasks = push.tasks_of(records, recipe, None)
+    for _ in range(2):
+        exchange.add_tasks(studio, project, tasks)
+    answered = max(number for number, key in exchange.task_keys(studio, project) if key == records["record_id"][0])
+    annotate_as(studio, answered, ANN, "ham")
+    assert push.remove_copies(studio, project) == 2
+    assert sorted(key for _, key in exchange.task_keys(studio, project)) == sorted(records["record_id"])
+    assert answered in [number for number, _ in exchange.task_keys(studio, project)], "an answer is never deleted"
+
+
+def test_empty_and_contradicting_annotations_are_refused_with_their_task(
+    studio: Studio, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, records = recipe_of(), fill(paths, ["one", "two", "three"])
+    run.run(recipe, paths)
+    empty, torn, good = (task_of(studio, recipe, name) for name in records["record_id"])
+    annotate_as(studio, empty, ANN)
+    annotate_as(studio, torn, ANN, "ham")
+    annotate_as(studio, torn, ANN, "spam")
+    annotate_as(studio, torn, BOB, "spam")
+    annotate_as(studio, good, ANN, "ham", "spam")
+    pull.run(recipe, paths)
+    said = capsys.readouterr().out
+    assert f"refused: task {empty}: is empty" in said
+    assert f"refused: task {torn}: {ANN} gives different answers (ham, spam)" in said
+    assert f"refused: task {good}: gives 2 labels (ham, spam) where one is wanted" in said
+    assert landed_labels(paths)[["annotator", "label"]].values.tolist() == [[BOB, "spam"]]
+
+
+def test_a_change_of_mind_lands_as_a_newer_answer_and_a_touched_one_does_not(studio: Studio, paths: Paths) -> None:
+    recipe, records = recipe_of(), fill(paths, ["one"])
+    run.run(recipe, paths)
+    task = task_of(studio, recipe, records["record_id"][0])
+    annotation = annotate_as(studio, task, ANN, "ham")
+    pull.run(recipe, paths)
+    for label in ("ham", "spam", "ham", "ham"):
+        result = [page.answer("classify_text", recipe.labels, label)]
+        studio.ask("PATCH", f"/api/annotations/{annotation}/", json={"result": result})
+        pull.run(recipe, paths)
+    assert landed_labels(paths)["label"].tolist() == ["ham", "spam", "ham"]
+
+
+def test_what_is_in_dispute_goes_to_review_and_the_answer_there_is_the_last_word(studio: Studio, paths: Paths) -> None:
+    recipe, records = recipe_of(), fill(paths, ["one", "two"])
+    run.run(recipe, paths)
+    torn, clear = records["record_id"]
+    for name, labels in ((torn, ("ham", "spam")), (clear, ("ham", "ham"))):
+        for who, label in zip((ANN, BOB), labels, strict=True):
+            annotate_as(studio, task_of(studio, recipe, name), who, label)
+    pull.run(recipe, paths)
+    annotate(recipe, paths)
+    review.run(recipe, paths)
+    project = projects.required(studio, push.mark("shop", "review"), "shop")
+    ((task, key),) = exchange.task_keys(studio, project)
+    assert key == torn
+    (shown,) = exchange.exported(studio, project, [task])
+    assert shown["data"]["opinions"] == f"{ANN}: ham, {BOB}: spam"
+    annotate_as(studio, task, "judge@example.org", "spam")
+    pull.run(recipe, paths)
+    annotate(recipe, paths)
+    review.run(recipe, paths)
+    agreed = storage.read_table(paths.stage("annotate") / "consensus.parquet").set_index("record_id")
+    assert agreed.loc[torn, ["label", "n_labels"]].tolist() == ["spam", 3]
+    assert agreed.loc[torn, "agreement"] == pytest.approx(2 / 3)
+    assert len(exchange.task_keys(studio, project)) == 1
+    assert ADJUDICATED in set(landed_labels(paths)["source"])
+    status.run(recipe, paths)
+
+
+KINDS: dict[str, tuple[Labels, dict[str, str], str]] = {
+    "classify_text": (Labels(classes=("ham", 'sp"am<&>')), {"text": "one"}, 'sp"am<&>'),
+    "classify_image": (Labels(classes=("cat", "dog")), {"image": "data:image/gif;base64,R0lGODlhAQABAAAAACw="}, "dog"),
+    "translate": (Labels(classes=("a", "b")), {"source_text": "你好", "target_text": "hello"}, "hello 👋\nworld"),
+    "generate": (Labels(classes=("a", "b")), {"prompt": "why?", "answer_a": "so", "answer_b": "because"}, "left"),
+    "recommend": (Labels(classes=("a", "b")), {"text": "A film"}, "4"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_a_page_whose_answer_comes_back(studio: Studio, kind: str) -> None:
+    scheme, data, label = KINDS[kind]
+    settings: dict[str, Any] = {"title": kind, "label_config": page.page(kind, scheme)}
+    project = projects.ensured(studio, f"[{kind}]", settings)
+    guess = {"model_version": "v1", "score": 0.5, "result": [page.answer(kind, scheme, label)]}
+    exchange.add_tasks(studio, project, [{"data": {**data, "record_id": "x"}, "predictions": [guess]}])
+    ((task, _),) = exchange.task_keys(studio, project)
+    studio.ask("POST", f"/api/tasks/{task}/annotations/", json={"result": [page.answer(kind, scheme, label)]})
+    rows, refused = pull.label_rows(exchange.exported(studio, project, [task]), page.CONTROL)
+    assert ([row["label"] for row in rows], refused) == ([label], ())
+    assert projects.ensured(studio, f"[{kind}]", settings) == project
+
+
+def test_stand_ins_answer_over_the_pages_what_label_studio_gives_them(
+    studio: Studio, live_studio: RealStudio, paths: Paths
+) -> None:
+    recipe = recipe_of(label={"budget": 18, "overlap": 2, "overlap_share": 0.5, "strategy": "random"})
+    records = fill(paths, [f"text {number}" for number in range(12)])
+    run.run(recipe, paths)
+    addresses = tuple(studio_people.STAND_IN.format(number) for number in (1, 2))
+    for _ in range(2):
+        studio_people.ensure_logins(live_studio.home, live_studio.url, addresses)
+    passwords = {one.email: one.password for one in studio_access.logins(live_studio.home)}
+    project = projects.required(studio, push.mark("shop"), "shop")
+    opinion = stand_in.answering(
+        dict.fromkeys(records["record_id"], "ham"), recipe.labels, 0.0, np.random.default_rng(1)
+    )
+    done = []
+    for address in addresses:
+        with people.signed_in(live_studio.url, address, passwords[address]) as person:
+            done.append(stand_in.label(person, project, "classify_text", recipe.labels, opinion))
+    assert done == [12, 6], "the first sees every task, the second those that two people answer"
+    assert projects.counts(studio, project) == {"tasks": 12, "finished": 12, "annotations": 18, "skipped": 0}
+    pull.run(recipe, paths)
+    rows = landed_labels(paths)
+    assert rows["annotator"].value_counts().to_dict() == dict(zip(addresses, done, strict=True))
+    assert (rows["seconds"] > 0).all()
+    with pytest.raises(ServerError, match="does not let"), people.signed_in(live_studio.url, addresses[0], "wrong"):
+        pass
+
+
+def test_nothing_secret_is_where_others_could_read_it(studio: Studio, live_studio: RealStudio) -> None:
+    home = live_studio.home
+    assert stat.S_IMODE(studio_access.file(home).stat().st_mode) == 0o600
+    assert stat.S_IMODE(studio_access.folder(home).stat().st_mode) == 0o700
+    admin = studio_access.administrator(home)
+    arguments = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+    log = server_state.log_file(home, "studio").read_text()
+    for secret in (admin.token, admin.password):
+        assert not any(secret in line for line in arguments)
+        assert secret not in log
+    assert live_studio.url.startswith("http://127.0.0.1:")
+
+
+def test_a_wrong_token_is_told_by_its_name(live_studio: RealStudio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(connection.URL_VARIABLE, live_studio.url)
+    monkeypatch.setenv(connection.TOKEN_VARIABLE, "0" * 40)
+    with (
+        connection.connected() as stranger,
+        pytest.raises(ServerError, match="refuses the token in LABEL_STUDIO_API_KEY"),
+    ):
+        projects.found(stranger, "x")
+
+
+def test_a_personal_access_token_works_too(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    bought = studio.ask("POST", "/api/token/")["token"]
+    monkeypatch.setenv(connection.TOKEN_VARIABLE, bought)
+    with connection.connected() as other:
+        assert exchange.addresses(other) == exchange.addresses(studio)
+
+
+def kill(home: Path) -> None:
+    """End the server as a power cut does."""
+    started = server_state.read(home, "studio")
+    assert started is not None
+    process_tree.end_group(started.process, 0.0)
+
+
+def killed_while(home: Path, work: Any, after_s: float) -> BaseException | None:
+    """What `work` raised when the server was killed that long after its start."""
+    timer = threading.Timer(after_s, kill, [home])
+    timer.start()
+    try:
+        work()
+    except (ServerError, OSError) as error:
+        return error
+    finally:
+        timer.join()
+    return None
+
+
+def test_nothing_is_lost_or_doubled_when_label_studio_is_killed(
+    studio: Studio, live_studio: RealStudio, paths: Paths
+) -> None:
+    home = live_studio.home
+    recipe = recipe_of(label={"budget": 2500, "overlap_share": 0.0, "strategy": "random"})
+    records = fill(paths, [f"text number {number}" for number in range(2500)])
+    assert killed_while(home, lambda: run.run(recipe, paths), 2.0) is not None, "killed while it imports"
+    assert servers.studio_up(home) == live_studio.url
+    run.run(recipe, paths)
+    project = projects.required(studio, push.mark("shop"), "shop")
+    keys = exchange.task_keys(studio, project)
+    assert sorted(str(key) for _, key in keys) == sorted(records["record_id"])
+
+    kept: list[int] = []
+
+    def label() -> None:
+        for number, _ in keys[:200]:
+            annotate_as(studio, number, ANN, "spam")
+            kept.append(number)
+
+    annotate_as(studio, keys[-1][0], ANN, "spam")
+    assert killed_while(home, label, 1.5) is not None, "killed while somebody labels"
+    servers.studio_up(home)
+    for number, _ in keys[len(kept) + 1 : 600]:
+        annotate_as(studio, number, ANN, "spam") if number % 3 == 0 else None
+    answered = exchange.changed(studio, project, None)[0]
+    assert set(kept) <= set(answered), "what Label Studio said yes to is there"
+    killed_while(home, lambda: pull.run(recipe, paths), 0.3)
+    servers.studio_up(home)
+    pull.run(recipe, paths)
+    told = dict(keys)
+    rows = landed_labels(paths)
+    assert sorted(rows["record_id"]) == sorted(str(told[number]) for number in answered)
