@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from tasks import storage, text_model
+from tasks import model_files, storage
 from tasks.errors import TidemillError
 from tasks.recipe import Federate, Recipe, Strict
 
@@ -28,7 +28,7 @@ def plan(recipe: Recipe, base_model: Path) -> Plan:
         seed=recipe.seed,
         classes=recipe.labels.classes,
         max_tokens=recipe.train.max_tokens,
-        base_model=storage.sha256_file(base_model / text_model.WEIGHTS),
+        base_model=storage.sha256_file(base_model / model_files.WEIGHTS),
         federate=recipe.federate,
     )
 

@@ -18,7 +18,6 @@ from starlette.responses import Response
 
 from tasks import storage
 from tasks.recipe import Ratings
-from tasks.records import record_id
 from tasks.serve import bodies, exchange, state
 from tasks.serve.recent import Answer
 from tasks.serve.refusal import Refusal
@@ -42,11 +41,11 @@ async def feedback(request: Request) -> Response:
     content = answer.content if answer else None
     if given := {key: value[key] for key in value if key not in KEYS}:
         content = bodies.content(given, server.live.kind.checked)
-    row = correction(answer, content, label, request.state.owner)
-    if (ratings := server.recipe.labels.ratings) is not None:
-        row["rating"] = middle(ratings, server.recipe.labels.classes.index(label))
     if content is None:
         raise Refusal(bodies.UNFIT, f"{server.live.kind.COLUMN}: must come with the correction; it was not kept")
+    row = correction(answer, server.live.kind.identity(content), label, request.state.owner)
+    if (ratings := server.recipe.labels.ratings) is not None:
+        row["rating"] = middle(ratings, server.recipe.labels.classes.index(label))
     if server.home is None:
         raise Refusal(
             state.UNAVAILABLE, "this server keeps no corrections: it serves a folder, not a recipe's champion"
@@ -59,10 +58,10 @@ async def feedback(request: Request) -> Response:
     return exchange.json({"accepted": True, "record_id": row["record_id"]}, ACCEPTED)
 
 
-def correction(answer: Answer | None, content: Any, label: str, owner: str | None) -> dict[str, Any]:
+def correction(answer: Answer | None, identity: str, label: str, owner: str | None) -> dict[str, Any]:
     """One line of the queue beside the content: a label row, and the answer that it is about."""
     return {
-        "record_id": record_id(content),
+        "record_id": identity,
         "annotator": owner or "user",
         "label": label,
         "labelled_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
