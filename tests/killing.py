@@ -23,7 +23,7 @@ from tiny_project import Project, running_in
 
 from flows import run_lock
 from flows.process_tree import alive, end_group
-from tasks import checksums, dvc_repo, ledger, storage, tracking
+from tasks import checksums, ledger, storage, tracking
 from tasks.paths import STAGES, Paths
 
 STEPS = ("collect", *STAGES, "measure", "release")
