@@ -11,6 +11,7 @@ from tasks.markdown import table
 from tasks.paths import Paths
 from tasks.recipe import Recipe
 from tasks.release.bundle import bundle
+from tasks.release.federation import federated_words
 from tasks.release.lineage import lineage
 from tasks.release.promotion import alias, settled
 from tasks.release.verdict import Verdict, lines, markdown
@@ -86,8 +87,13 @@ def _registered(recipe: Recipe, paths: Paths, descent: dict[str, Any], metrics: 
             title=recipe.title,
             description=(folder / "model" / "model_card.md").read_text(encoding="utf-8"),
             files=folder / "model",
-            parameters={"seed": str(recipe.seed), "base_model": recipe.train.base_model.url, "kind": recipe.kind},
+            parameters={
+                "seed": str(recipe.seed),
+                "base_model": recipe.train.base_model.url,
+                "kind": recipe.kind,
+                **federated_words(paths),
+            },
             figures=figures(metrics),
-            tags={tracking.LINEAGE_TAG: str(descent["id"])},
+            tags={tracking.LINEAGE_TAG: str(descent["id"]), **federated_words(paths)},
         )
         return tracking.register(release)

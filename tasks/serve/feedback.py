@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tasks import storage
+from tasks.recipe import Ratings
 from tasks.records import record_id
 from tasks.serve import bodies, exchange, state
 from tasks.serve.recent import Answer
@@ -42,6 +43,10 @@ async def feedback(request: Request) -> Response:
     if given := {key: value[key] for key in value if key not in KEYS}:
         content = bodies.content(given, server.live.kind.checked)
     row = correction(answer, content, label, request.state.owner)
+    if (ratings := server.recipe.labels.ratings) is not None:
+        row["rating"] = middle(ratings, server.recipe.labels.classes.index(label))
+    if content is None:
+        raise Refusal(bodies.UNFIT, f"{server.live.kind.COLUMN}: must come with the correction; it was not kept")
     if server.home is None:
         raise Refusal(
             state.UNAVAILABLE, "this server keeps no corrections: it serves a folder, not a recipe's champion"
@@ -56,9 +61,8 @@ async def feedback(request: Request) -> Response:
 
 def correction(answer: Answer | None, content: Any, label: str, owner: str | None) -> dict[str, Any]:
     """One line of the queue beside the content: a label row, and the answer that it is about."""
-    known = record_id(content) if content is not None else None
     return {
-        "record_id": known or (answer.record_id if answer else None),
+        "record_id": record_id(content),
         "annotator": owner or "user",
         "label": label,
         "labelled_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -67,6 +71,12 @@ def correction(answer: Answer | None, content: Any, label: str, owner: str | Non
         "version": answer.version if answer else None,
         "predicted": answer.predicted if answer else None,
     }
+
+
+def middle(ratings: Ratings, place: int) -> float:
+    """The rating in the middle of a class, for recipes whose labels are numbers."""
+    edges = (ratings.low, *ratings.cuts, ratings.high)
+    return (edges[place] + edges[place + 1]) / 2
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:

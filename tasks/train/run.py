@@ -9,6 +9,7 @@ from tasks.errors import PromiseError
 from tasks.markdown import table
 from tasks.paths import Paths
 from tasks.recipe import Recipe
+from tasks.train.federated_model import taken
 from tasks.train.hardware import Hardware, chosen, make_deterministic
 from tasks.train.loop import Plan, Training
 
@@ -54,7 +55,9 @@ def card(recipe: Recipe, hardware: Hardware, result: dict[str, Any], rows: dict[
 
 
 def run(recipe: Recipe, paths: Paths) -> None:
-    """Train, then leave weights, configuration, tokenizer, history and card."""
+    """Train, then leave weights, configuration, tokenizer, history and card; a federated model is taken instead."""
+    if taken(recipe, paths):
+        return
     hardware = chosen(recipe.train.precision)
     print(f"training on: {hardware.name}, {recipe.threads} threads, {'bf16' if hardware.bf16 else 'fp32'}", flush=True)
     make_deterministic(recipe.seed, recipe.threads)
