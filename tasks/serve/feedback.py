@@ -42,11 +42,11 @@ async def feedback(request: Request) -> Response:
     content = answer.content if answer else None
     if given := {key: value[key] for key in value if key not in KEYS}:
         content = bodies.content(given, server.live.kind.checked)
+    if content is None:
+        raise Refusal(bodies.UNFIT, f"{server.live.kind.COLUMN}: must come with the correction; it was not kept")
     row = correction(answer, content, label, request.state.owner)
     if (ratings := server.recipe.labels.ratings) is not None:
         row["rating"] = middle(ratings, server.recipe.labels.classes.index(label))
-    if content is None:
-        raise Refusal(bodies.UNFIT, f"{server.live.kind.COLUMN}: must come with the correction; it was not kept")
     if server.home is None:
         raise Refusal(
             state.UNAVAILABLE, "this server keeps no corrections: it serves a folder, not a recipe's champion"
