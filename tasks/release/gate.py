@@ -19,7 +19,7 @@ from tasks.release import budgets
 from tasks.release.alpha_spending import Look, next_look
 from tasks.release.better import better
 from tasks.release.contest import Answers, Contest
-from tasks.release.not_worse import calibration, no_slice_worse
+from tasks.release.not_worse import as_good, calibration, no_slice_worse
 from tasks.release.rival import Rival, fetched
 from tasks.release.rows import class_numbers, fair_rows, judged_rows
 from tasks.release.sealed_rows import SealedRows, sealed_rows
@@ -29,7 +29,17 @@ from tasks.slices import slices
 
 def quality(contest: Contest, gate: Gate, look: Look, rival: str) -> list[Check]:
     """The checks that answers alone decide: better, no slice worse, calibration not worse."""
-    return [better(contest, gate, look, rival), *no_slice_worse(contest, gate), *calibration(contest, gate)]
+    return [better(contest, gate, look, rival), *no_part_worse(contest, gate)]
+
+
+def no_part_worse(contest: Contest, gate: Gate) -> list[Check]:
+    """The checks that look for a loss: in a slice, in calibration."""
+    return [*no_slice_worse(contest, gate), *calibration(contest, gate)]
+
+
+def succession(contest: Contest, gate: Gate) -> list[Check]:
+    """The checks against a champion that learned from a forgotten record: being as good is enough to take its place."""
+    return [*as_good(contest, gate), *no_part_worse(contest, gate)]
 
 
 def judged(recipe: Recipe, paths: Paths, champion: tracking.Version | None, history: Sequence[Entry]) -> Verdict:
@@ -43,7 +53,9 @@ def judged(recipe: Recipe, paths: Paths, champion: tracking.Version | None, hist
         rival = fetched(champion, recipe.name, folder, recipe.threads)
         fair = fair_rows(rows, rival.seen, rival.tested)
         contest = _contest(rows[fair], rival.model, recipe)
-        checks = quality(contest, recipe.gate, look, f"champion {champion.number}")
+        tainted = champion.tags.get(tracking.TAINTED_TAG) == "true"
+        name = f"champion {champion.number}"
+        checks = succession(contest, recipe.gate) if tainted else quality(contest, recipe.gate, look, name)
         checks += _budgets(recipe, paths, rival)
     basis = {"champion": champion.number, "look": look.number, "alpha": look.alpha, "left_out": int((~fair).sum())}
     return Verdict(tuple(checks), {**basis, "test_rows": asdict(sealed)})
