@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import label_cli, watch_cli
+from flows import federate_commands, label_cli, silo, watch_cli
 from tasks.errors import TidemillError, listed
 
 app = typer.Typer(
@@ -45,6 +45,8 @@ def options(
 
 app.command()(label_cli.label)
 app.add_typer(label_cli.labels, name="labels")
+app.add_typer(federate_commands.app, name="federate")
+app.add_typer(silo.app, name="silo")
 app.command()(watch_cli.watch)
 
 
