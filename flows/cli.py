@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import federate_commands, label_cli, silo, watch_cli
+from flows import label_cli, watch_cli
 from tasks.errors import TidemillError, listed
 
 app = typer.Typer(
@@ -19,8 +19,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(federate_commands.app, name="federate")
-app.add_typer(silo.app, name="silo")
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="a file in recipes/, without .yaml")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for a program to read")]
 

@@ -91,6 +91,12 @@ def certs(
     typer.echo(f"give a silo its own .key and {files.authority}; ca.key and server.key stay here")
 
 
+def _federated(recipe: str) -> "Sequence[Result]":
+    from flows.federate import federate
+
+    return federate(recipe)
+
+
 def _undone(folder: Path, recipe: str) -> str:
     """Remove the federated model and DVC's pointer to it; what was released stays in MLflow and in DVC's cache."""
     if not folder.is_dir():

@@ -21,6 +21,7 @@ from tasks.__main__ import main
 from tasks.annotate.classes import votes
 from tasks.annotate.consensus import class_shares, consensus
 from tasks.annotate.last_word import counted_over_all, deciding, of_annotators
+from tasks.annotate.spammers import random_clicking, suspected
 from tasks.annotations import label_rows
 from tasks.errors import RecipeError, ServerError
 from tasks.label import state, wrong
@@ -335,3 +336,28 @@ def test_the_receiver_notes_first_answers_at_once_and_pulls_until_it_works(recei
     label_receiver.note(home, "shop")
     assert label_receiver.watched(home) == ["shop"]
     assert label_receiver.taken(home) is None, "answers are gathered for a moment"
+
+
+def crowd(rng: np.random.Generator, clickers: int, honest: int = 12, records: int = 400) -> pd.DataFrame:
+    """Three answers a record by people who are right nine times of ten, or click at random."""
+    truth = (rng.random(records) < 0.3).astype(int)
+    people_of = np.array([rng.permutation(honest + clickers)[:3] for _ in range(records)])
+    answers_given = np.where(rng.random(people_of.shape) < 0.9, truth[:, None], 1 - truth[:, None])
+    answers_given = np.where(people_of >= honest, rng.integers(2, size=people_of.shape), answers_given)
+    return pd.DataFrame(
+        {
+            "record_id": np.repeat([f"r{number}" for number in range(records)], 3),
+            "annotator": [f"{'honest' if who < honest else 'clicker'} {who}" for who in people_of.ravel()],
+            "class_index": answers_given.ravel(),
+        }
+    )
+
+
+def test_who_clicks_at_random_is_suspected_and_who_errs_is_not() -> None:
+    votes_given = crowd(np.random.default_rng(0), clickers=3)
+    before = votes_given.copy()
+    called = suspected(votes_given, ("no", "yes"))
+    pd.testing.assert_frame_equal(votes_given, before)
+    assert called["annotator"].str.startswith("clicker").tolist() == [True] * 3
+    nobody = random_clicking(votes_given.assign(annotator=pd.Series(None, dtype="str")), ("no", "yes"))
+    assert nobody.empty

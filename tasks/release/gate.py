@@ -9,11 +9,12 @@ import pandas as pd
 
 from tasks import inference, storage, tracking
 from tasks.check import Check
-from tasks.latency import TEXTS, timings
+from tasks.latency import CONTENTS, timings
 from tasks.ledger import Entry
 from tasks.paths import Paths
 from tasks.progress import progress
 from tasks.recipe import Gate, Recipe
+from tasks.records import CONTENT_COLUMN
 from tasks.release import budgets
 from tasks.release.alpha_spending import Look, next_look
 from tasks.release.better import better
@@ -67,7 +68,7 @@ def _contest(rows: pd.DataFrame, model: inference.Model, recipe: Recipe) -> Cont
     # A class that the champion knows and the recipe no longer does is an answer that is never right.
     classes = tuple(dict.fromkeys((*recipe.labels.classes, *model.classes)))
     with progress("asking the champion", len(rows)) as report:
-        probabilities = model.probabilities(rows["text"].tolist(), report)
+        probabilities = model.probabilities(rows[CONTENT_COLUMN[recipe.kind]].tolist(), report)
     names = pd.Series(np.array(model.classes, dtype=object)[probabilities.argmax(axis=1)], dtype="str")
     champion = Answers(class_numbers(names, classes), probabilities.max(axis=1).astype(np.float64))
     cuts = {way: names.to_numpy() for way, names in slices(rows).items()}
@@ -87,6 +88,7 @@ def _budgets(recipe: Recipe, paths: Paths, rival: Rival | None) -> list[Check]:
     models = {budgets.CHALLENGER: inference.load(folder, served, recipe.threads)}
     if rival is not None:
         models[budgets.CHAMPION] = rival.model
-    texts = storage.read_table(paths.stage("split") / "validation.parquet", ["text"])["text"].head(TEXTS).tolist()
+    column = CONTENT_COLUMN[recipe.kind]
+    contents = storage.read_table(paths.stage("split") / "validation.parquet", [column])[column].head(CONTENTS).tolist()
     size = budgets.size((folder / served).stat().st_size, rival.size if rival else None, recipe.gate)
-    return [size, budgets.latency(timings(models, texts), recipe.gate)]
+    return [size, budgets.latency(timings(models, contents), recipe.gate)]
