@@ -47,9 +47,7 @@ async def feedback(request: Request) -> Response:
     if (ratings := server.recipe.labels.ratings) is not None:
         row["rating"] = middle(ratings, server.recipe.labels.classes.index(label))
     if server.home is None:
-        raise Refusal(
-            state.UNAVAILABLE, "this server keeps no corrections: it serves a folder, not a recipe's champion"
-        )
+        raise Refusal(UNKNOWN, "this server keeps no corrections: it serves a folder, not a recipe's champion")
     await asyncio.to_thread(append, file(server.home, server.recipe.name), {server.live.kind.COLUMN: content, **row})
     if answer is not None and answer.corrected is None:
         answer.corrected = label
