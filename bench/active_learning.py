@@ -99,13 +99,16 @@ def embedded(texts: list[str], model: Path, file: Path) -> np.ndarray:
     return np.load(file)
 
 
-def feedback_tasks(folder: Path, cache: Path) -> list[Task]:
-    """The recipe's own split, all domains and each."""
+def feedback_tasks(folder: Path, cache: Path, domains: list[str]) -> list[Task]:
+    """The recipe's own split, on each of these domains (`all`: on all together)."""
     parts = {name: pd.read_parquet(folder / "split" / f"{name}.parquet") for name in ("train", "test")}
+    if "all" not in domains:
+        parts = {name: rows[rows["domain"].isin(domains)].reset_index(drop=True) for name, rows in parts.items()}
+        cache = cache / "-".join(sorted(domains))
     vectors = {n: embedded(t["text"].tolist(), folder / "base_model", cache / f"{n}.npy") for n, t in parts.items()}
     classes = sorted(parts["train"]["label"].unique())
     found = []
-    for domain in ("all", *sorted(parts["train"]["domain"].unique())):
+    for domain in domains:
         rows = {n: (t["domain"] == domain).to_numpy() | (domain == "all") for n, t in parts.items()}
         codes = {n: pd.Index(classes).get_indexer(pd.Index(parts[n].loc[rows[n], "label"])) for n in parts}
         found.append(
@@ -131,13 +134,13 @@ def banking_task(folder: Path, model: Path, cache: Path) -> Task:
     vectors = [
         embedded(t["text"].tolist(), model, cache / f"banking_{n}.npy") for n, t in (("train", train), ("test", test))
     ]
-    return Task("BANKING77", vectors[0], codes[0], vectors[1], codes[1], 154, 14)
+    return Task("BANKING77", vectors[0], codes[0], vectors[1], codes[1], 154, 9)
 
 
-def measured(task: Task) -> dict[str, Any]:
+def measured(task: Task, compared: list[str]) -> dict[str, Any]:
     """Full-data score, and for each strategy the labels needed by seed, the mean curve, and the saving over random."""
     full = task.score(fitted(task.train, task.labels))
-    curves = {name: [curve(task, name, seed) for seed in SEEDS] for name in COMPARED}
+    curves = {name: [curve(task, name, seed) for seed in SEEDS] for name in compared}
     needs = {name: np.array([needed(points, TARGET * full) for points in found]) for name, found in curves.items()}
     return {
         "full": full,
@@ -166,15 +169,18 @@ def main() -> None:
     parser.add_argument("--feedback", type=Path, required=True, help="data/feedback of a finished run")
     parser.add_argument("--banking77", type=Path, help="folder with train.csv and test.csv (text, category)")
     parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--domains", nargs="*", default=["all", "products", "films", "editorials", "tweets"])
+    parser.add_argument("--strategies", nargs="*", default=list(COMPARED))
     given = parser.parse_args()
-    tasks = feedback_tasks(given.feedback, given.cache)
+    tasks = feedback_tasks(given.feedback, given.cache, given.domains) if given.domains else []
     if given.banking77:
         tasks.append(banking_task(given.banking77, given.feedback / "base_model", given.cache))
+    compared = ["random", *(name for name in given.strategies if name != "random")]
     results = {}
     for task in tasks:
-        results[task.name] = found = measured(task)
+        results[task.name] = found = measured(task, compared)
         (given.cache / "active_learning.json").write_text(json.dumps(results, indent=1))
-        rows = [(name, f"{np.mean(found['needed'][name]):.0f}", shown(found["saving"].get(name))) for name in COMPARED]
+        rows = [(name, f"{np.mean(found['needed'][name]):.0f}", shown(found["saving"].get(name))) for name in compared]
         print(f"{task.name}: {found['rows']:,} rows, full score {found['full']:.4f}\n")
         print(table(("strategy", "labels for 95 %", "saved against random (95 % interval)"), rows), flush=True)
 

@@ -316,7 +316,7 @@ def forget(
     as_json: AsJson = False,
 ) -> None:
     """Remove a record and its near copies from everything, and mark the versions that were trained on it."""
-    from flows import forgetting, steps, tables
+    from flows import deletion, forgetting, steps, tables
 
     turn = steps.opened(recipe)
     if as_json and not (yes or dry_run):
@@ -325,9 +325,9 @@ def forget(
     with forgetting.opened(turn.recipe, turn.paths.root, turn.paths.home) as reach:
         plan, whole = forgetting.plan(turn.recipe, target, reach)
         if not as_json:
-            tables.show_deletion(forgetting.told(plan))
+            tables.show_deletion(deletion.told(plan))
         if dry_run or not (yes or typer.confirm("Remove all this for good?")):
-            outcome = forgetting.Outcome(plan, None, None)
+            outcome = deletion.Outcome(plan, None, None)
         else:
             outcome = forgetting.carry_out(plan, whole, reach)
     _print_json(outcome.plain()) if as_json else typer.echo(outcome.as_text())

@@ -1,7 +1,7 @@
 """Who may enter the Label Studio that Tidemill starts: made once, readable by the user alone."""
 
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tasks import storage
@@ -14,8 +14,8 @@ class Access:
     """A login: what a person types at the page, and the token of programs (empty for people)."""
 
     email: str
-    password: str
-    token: str
+    password: str = field(repr=False)
+    token: str = field(repr=False)
 
 
 def folder(home: Path) -> Path:

@@ -16,6 +16,7 @@ from tasks.recipe import load, with_values
 BESIDE = {
     "fingerprint": "tasks.fingerprint.run",
     "collect": "tasks.collect.run",
+    "federate": "tasks.federate.run",
     "measure": "tasks.compress.measure",
     "release": "tasks.release.run",
     "watch": "tasks.watch.run",

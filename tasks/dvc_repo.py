@@ -188,8 +188,7 @@ def _fetched(repo: "Repo", pointer: str, remote_name: str) -> list[Fault]:
     except (DvcException, OSError) as error:
         failure = _one_line(error)
     outputs = [output for stage in repo.stage.collect(pointer) for output in stage.outs]
-    for output, (name, md5) in ((one, found) for one in outputs for found in _objects(repo, one, remote_name)):
-        file = Path(output.cache.oid_to_path(md5))
+    for name, md5, file in [found for output in outputs for found in _objects(repo, output, remote_name)]:
         if not file.is_file() and _is_there(repo, remote_name, md5):
             unfetched.append(name)
         elif wrong := _wrong(file, md5.removesuffix(".dir")):
@@ -201,17 +200,18 @@ def _fetched(repo: "Repo", pointer: str, remote_name: str) -> list[Fault]:
     return faults
 
 
-def _objects(repo: "Repo", output: Any, remote_name: str) -> Iterator[tuple[str, str]]:
-    """The name and md5 of everything that a tracked folder is kept as: its list, then its files."""
+def _objects(repo: "Repo", output: Any, remote_name: str) -> Iterator[tuple[str, str, Path]]:
+    """Name, md5 and place in the cache of everything that a tracked folder is kept as: its list, then its files."""
     from dvc_data.hashfile.tree import Tree
 
-    yield f"{output}: its list of files", str(output.hash_info.value)
-    tree = output.get_obj()
-    if tree is None and _is_there(repo, remote_name, str(output.hash_info.value)):
+    md5, tree = str(output.hash_info.value), output.get_obj()
+    yield f"{output}: its list of files", md5, Path(output.cache.oid_to_path(md5))
+    if tree is None and _is_there(repo, remote_name, md5):
         # DVC fetches no list of which a file is missing.
         tree = Tree.load(repo.cloud.get_remote_odb(remote_name), output.hash_info)
-    for key, _, recorded_hash in tree or ():
-        yield f"{'/'.join((str(output), *key))}: its content", str(recorded_hash.value)
+    for key, _, of_file in tree or ():
+        name = "/".join((str(output), *key))
+        yield f"{name}: its content", str(of_file.value), Path(output.cache.oid_to_path(of_file.value))
 
 
 def _is_there(repo: "Repo", remote_name: str, md5: str) -> bool:

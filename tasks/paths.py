@@ -38,6 +38,16 @@ class Paths:
         return self.data / "base_model"
 
     @property
+    def federated(self) -> Path:
+        """The model that silos have trained together; while it stands, the train stage takes it."""
+        return self.data / "federated"
+
+    @property
+    def federation(self) -> Path:
+        """State of the federation on this machine: certificates, silos, checkpoints, logs."""
+        return self.home / "federate" / self.recipe
+
+    @property
     def fingerprints(self) -> Path:
         """One JSON file a stage: the code, packages and recipe values that it depends on."""
         return self.data / "fingerprint"

@@ -370,6 +370,9 @@ class Gate(Strict):
     max_size_mb: Annotated[float, Field(gt=0)] | None = Field(None, description="megabytes of the served model file")
     max_size_ratio: Annotated[float, Field(gt=0)] | None = Field(1.5, description="how many times the champion's size")
     parity: Parity = Parity()
+    max_epsilon: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="a federated version that spent more, or trained without privacy, is not promoted"
+    )
 
 
 class Forget(Strict):
@@ -430,6 +433,69 @@ class Rebuild(Strict):
     agreement: Share = Field(0.98, description="share of the test records that get the same answer, at least")
 
 
+class Privacy(Strict):
+    """Record-level differential privacy inside each silo (DP-SGD, Abadi et al. 2016): of training records, per silo."""
+
+    epsilon: Annotated[float, Field(gt=0, le=100)] = Field(description="spent by one federation, all rounds together")
+    delta: Annotated[float, Field(gt=0, lt=0.1)] = Field(1e-5, description="keep it well below 1 / records of a silo")
+    clip: Annotated[float, Field(gt=0)] = Field(1.0, description="largest L2 norm of one record's gradient")
+
+
+class Federate(Strict):
+    """How many silos train one model without moving their records; only `tidemill federate` reads it."""
+
+    silos: Literal["domain", "source", "remote"] = Field(
+        "domain", description="one silo a domain or source, started here; `remote`: operators start theirs elsewhere"
+    )
+    strategy: Literal["fedavg", "fedprox", "fedadam"] = "fedavg"
+    partial: Literal["head", "lora", "full"] = Field("head", description="what is trained and sent; the rest stays")
+    rounds: Positive = 10
+    local_epochs: Annotated[float, Field(gt=0, le=100)] = Field(2.0, description="passes of a silo in one round")
+    batch_size: Positive = 32
+    learning_rate: Annotated[float, Field(gt=0, lt=10)] | None = Field(
+        None, description="of the silos; default: 0.1 for head (SGD), 1e-3 for lora and 1e-4 for full (AdamW)"
+    )
+    proximal: Annotated[float, Field(ge=0)] = Field(0.1, description="pull to the shared model (fedprox)")
+    server_learning_rate: Annotated[float, Field(gt=0)] = Field(0.01, description="step of the server (fedadam)")
+    lora_rank: Annotated[int, Field(ge=1, le=256)] = 8
+    compression: Literal["none", "int8", "topk"] = Field(
+        "none", description="of the updates; lost parts are sent later"
+    )
+    top_share: Annotated[float, Field(gt=0, le=1)] = Field(0.05, description="share of the values that topk sends")
+    aggregation: Literal["mean", "median", "trimmed_mean", "krum"] = "mean"
+    poisoned: Positive = Field(1, description="silos that may lie: trimmed from each end, or left out by krum")
+    norm_bound: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="longest update, in medians of the round's update norms; longer ones are shortened"
+    )
+    min_silos: Positive = Field(2, description="a round with fewer good answers fails the run")
+    round_seconds: Annotated[float, Field(gt=0)] = Field(120.0, description="how long a round waits for a silo")
+    personal: bool = Field(False, description="each silo fits a head of its own to the result; it never leaves it")
+    privacy: Privacy | None = None
+    secure_aggregation: bool = False
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> "Federate":
+        faults = []
+        if self.secure_aggregation:
+            faults.append(
+                "secure_aggregation: this Flower has SecAgg+ for its old client interface only, where a silo that drops "
+                "out in the set-up ends the run, and masked updates could not be checked for poison; use privacy instead"
+            )
+        if self.privacy and self.partial != "head":
+            faults.append(
+                f"privacy: covers partial: head only, where each record's gradient is known; not {self.partial}"
+            )
+        if self.privacy and self.compression == "topk":
+            faults.append(
+                "privacy with compression: topk is refused: what is held back would be noise, sent again later"
+            )
+        if self.personal and self.partial != "head":
+            faults.append(f"personal: fits heads on the frozen encoder, which partial: {self.partial} changes")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
 class Budget(Strict):
     """What one run may use; more than that stops it."""
 
@@ -459,9 +525,9 @@ class Recipe(Strict):
     gate: Gate = Gate()
     drift: Drift = Drift()
     forget: Forget = Forget()
-
     serve: Serve = Serve()
     rebuild: Rebuild = Rebuild()
+    federate: Federate = Federate()
     budget: Budget = Budget()
 
     @model_validator(mode="after")

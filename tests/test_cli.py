@@ -11,6 +11,7 @@ import pytest
 from tiny_project import Project
 
 from flows import recipe_list
+from flows.server_commands import NAMES
 from tasks.errors import RecipeError
 
 pytest_plugins = ["tiny_project"]
@@ -46,9 +47,7 @@ def test_a_wrong_word_is_told_with_the_right_one(offline_project: Project) -> No
 
 def test_status_without_servers_says_so_and_where_things_are(offline_project: Project) -> None:
     told = json.loads(offline_project.tidemill("status", "--json"))
-    assert {server["name"]: server["state"] for server in told["servers"]} == dict.fromkeys(
-        ("prefect", "mlflow", "worker", "studio", "receiver"), "stopped"
-    )
+    assert {server["name"]: server["state"] for server in told["servers"]} == dict.fromkeys(NAMES, "stopped")
     assert told["folders"]["project"] == str(offline_project.root)
     assert "stopped" in offline_project.tidemill("status")
     assert offline_project.tidemill("down") == "nothing was running\n"

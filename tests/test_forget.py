@@ -89,10 +89,14 @@ def test_rows_go_by_id_and_by_text_and_other_cells_are_marked(tmp_path: Path) ->
         "text": [f"He quotes: {TEXT}"],
         "value": ["[forgotten]"],
     }
-    traffic = pd.DataFrame({"text": [f"  {TEXT} ", OTHER], "answers": [[TEXT], ["b"]]})
+    traffic = pd.DataFrame({"text": [f"  {TEXT} ", OTHER], "vector": [[0.5], [1.5]]})
     storage.write_table(file, traffic)
     contents.erase(file, wanted)
     assert storage.read_table(file)["text"].tolist() == [OTHER]
+    nested = pd.DataFrame({"id": [1, 2], "answers": [[{"said": TEXT}], [{"said": OTHER}]]})
+    storage.write_table(file, nested)
+    contents.erase(file, wanted)
+    assert storage.read_table(file)["id"].tolist() == [2]
 
 
 def test_the_table_of_a_stage_is_written_as_the_stage_would_write_it(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from tiny_project import Project
 
-from flows import forgetting, run_lock
+from flows import deletion, forgetting, run_lock
 from tasks import dvc_objects, dvc_repo, ledger, storage, tombstones
 from tasks.errors import BusyError, TidemillError
 from tasks.forget import journal, run
@@ -237,3 +237,18 @@ def test_a_project_without_data_knows_no_record(offline_project: Project) -> Non
     said = offline_project.tidemill("forget", "tiny", "0" * 64, "--yes", exit_code=1)
     assert "no such record here, in any version" in said
     assert json.dumps("Traceback") not in said
+
+
+@pytest.mark.parametrize(
+    ("aliases", "tainted", "wanted"), [(("champion",), True, True), ((), True, False), (("champion",), False, False)]
+)
+def test_the_champion_is_trained_anew_when_it_is_tainted_and_the_recipe_says_so(
+    offline_project: Project, aliases: tuple[str, ...], tainted: bool, wanted: bool
+) -> None:
+    exposed = (Exposure("tiny", 1, aliases, ("train",), tainted, "why"),)
+    plan = journal.Plan("x", "tiny", ("a",), (), (), (), (), exposed, ("tiny",), ())
+    recipe = offline_project.root / "recipes" / "tiny.yaml"
+    assert deletion.Outcome(plan, {"certificate": "x"}, None).to_retrain(offline_project.root) == []
+    recipe.write_text(recipe.read_text() + "forget: {retrain_champion: true}\n")
+    assert deletion.Outcome(plan, None, None).to_retrain(offline_project.root) == []
+    assert deletion.Outcome(plan, {"certificate": "x"}, None).to_retrain(offline_project.root) == ["tiny"] * wanted

@@ -15,6 +15,10 @@ from flows import server_commands, servers
 from tasks import dvc_repo
 
 pytest_plugins = ["tiny_project", "small_project"]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning"),
+]  # the latter is DVC's
 
 MOMENTS = [
     Moment("collect", 1.0, "the flow and its stage"),
@@ -25,7 +29,6 @@ MOMENTS = [
 """One after the other in the same run: mid-collect, mid-epoch, mid-export, mid-promotion."""
 
 
-@pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits_and_one_version(
     small_template: Path,
     small_released: Project,
@@ -61,7 +64,6 @@ def own_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
         servers.down(tmp_path / "home")
 
 
-@pytest.mark.slow
 def test_a_release_that_is_killed_between_its_steps_registers_once(
     small_released: Project, own_registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

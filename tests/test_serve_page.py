@@ -88,6 +88,15 @@ def test_a_text_is_classified_explained_and_corrected(page, endpoint: Endpoint) 
     assert page.complaints == []
 
 
+def test_a_key_is_asked_for_only_where_one_is_needed(page) -> None:
+    assert not page.is_visible("#key")
+    page.route("**/v1/predict", lambda route: route.fulfill(status=401, body='{"error": "no valid API key"}'))
+    page.fill("#content", "bad")
+    page.click("#send")
+    page.wait_for_selector("#key:visible")
+    assert page.text_content("#error") == "no valid API key"
+
+
 def test_everything_comes_from_this_server_and_fits_the_screen(page, endpoint: Endpoint) -> None:
     classify(page, "bad " * 60)
     assert all(url.startswith((endpoint.url, "data:")) for url in page.asked)

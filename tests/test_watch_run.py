@@ -107,6 +107,7 @@ def test_drift_is_told_with_what_moved_and_what_it_costs(tmp_path: Path) -> None
     said = judged(recipe(tmp_path), before, found, 1, known)
     assert said["alarm"]
     assert {each["name"] for each in said["findings"] if each["alarm"]} >= {"embedding", "confidence"}
+    assert {each["word"] for each in said["words"] if each["z"] > 0} <= set(AWAY.split())
     assert {each["word"] for each in said["words"]} & {"senate", "budget", "tuesday"}
     assert said["accuracy"]["window"] < said["accuracy"]["reference"]
     page = telling.card(said)

@@ -6,10 +6,12 @@ its own, the second time with fp32 served, so that each answer tells which of th
 
 import argparse
 import http.client
+import itertools
 import json
 import os
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -24,6 +26,8 @@ from flows import servers
 from tasks import inference, storage, tracking
 
 CLIENTS, PATIENCE_S = 4, 60
+SAME = 1e-4
+"""Answers of one version to one text differ by less."""
 NAME = "feedback"
 SERVE = """
 import sys; from pathlib import Path
@@ -70,73 +74,95 @@ def main() -> None:
             servers.down(home)
 
 
-def measure(folders: list[Path], texts: list[str], home: Path, switches: int) -> None:
-    """Register, serve, load, switch, and print the figures."""
-    import subprocess
+class Load:
+    """Clients that ask without a pause and hold each answer against what its version says alone."""
 
+    def __init__(self, port: int, texts: list[str], versions: dict[int, np.ndarray], classes: tuple[str, ...]) -> None:
+        self.port, self.texts, self.versions, self.classes = port, texts, versions, classes
+        self.stop, self.failed, self.wrong = threading.Event(), [], []
+        self.answered = dict.fromkeys(versions, 0)
+
+    def client(self, start: int) -> None:
+        """Ask until told to stop."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        for turn in itertools.count(start):
+            if self.stop.is_set():
+                return
+            place = turn % len(self.texts)
+            status, value = asked(connection, "POST", "/v1/predict", {"text": self.texts[place]})
+            if status != http.HTTPStatus.OK:
+                self.failed.append(value)
+                continue
+            row = [value["predictions"][0]["probabilities"][name] for name in self.classes]
+            if np.abs(self.versions[value["version"]][place] - row).max() > SAME:
+                self.wrong.append(value)
+            self.answered[value["version"]] += 1
+
+
+def ready(port: int) -> http.client.HTTPConnection:
+    """A connection to the endpoint once it answers."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        probe = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+        try:
+            asked(probe, "GET", "/readyz")
+        except OSError:
+            time.sleep(0.5)
+        else:
+            return probe
+    sys.exit("the endpoint does not answer")
+
+
+def registered(folders: list[Path], texts: list[str], home: Path) -> tuple[dict[int, np.ndarray], tuple[str, ...]]:
+    """What each version says to each text, by its number, and the classes."""
     versions = {}
     for folder in folders:
         copy = home / "copies" / folder.name
         shutil.copytree(folder, copy)
         number = tracking.register(tracking.Release(NAME, NAME, "", copy, {}, {}, {"lineage": folder.name})).number
-        served = storage.read_json(folder / "model.json")["served"]
-        model = inference.load(folder, served, 2)
+        model = inference.load(folder, storage.read_json(folder / "model.json")["served"], 2)
         versions[number] = np.vstack([model.probabilities([text]) for text in texts])
-    classes = model.classes
-    first, second = versions
-    tracking.set_alias(NAME, tracking.CHAMPION, first)
+    return versions, model.classes
+
+
+def switched(probe: http.client.HTTPConnection, numbers: list[int], switches: int) -> list[float]:
+    """Seconds from each move of the alias to the first answer that names the new version."""
+    waits = []
+    for turn in range(switches):
+        number = numbers[(turn + 1) % 2]
+        tracking.set_alias(NAME, tracking.CHAMPION, number)
+        moved = time.monotonic()
+        while asked(probe, "GET", "/readyz")[1]["version"] != number:
+            time.sleep(0.02)
+        waits.append(time.monotonic() - moved)
+    return waits
+
+
+def measure(folders: list[Path], texts: list[str], home: Path, switches: int) -> None:
+    """Register, serve, load, switch, and print the figures."""
+    versions, classes = registered(folders, texts, home)
+    tracking.set_alias(NAME, tracking.CHAMPION, min(versions))
     port = free_port()
     child = subprocess.Popen([sys.executable, "-c", SERVE, str(home), str(port)])
-    stop, failed, wrong, answered = threading.Event(), [], [], {first: 0, second: 0}
-
-    def load(start: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
-        turn = start
-        while not stop.is_set():
-            turn = (turn + 1) % len(texts)
-            status, value = asked(connection, "POST", "/v1/predict", {"text": texts[turn]})
-            if status != http.HTTPStatus.OK:
-                failed.append(value)
-                continue
-            row = [value["predictions"][0]["probabilities"][name] for name in classes]
-            if np.abs(versions[value["version"]][turn] - row).max() > 1e-4:
-                wrong.append(value)
-            answered[value["version"]] += 1
-
+    load = Load(port, texts, versions, classes)
     try:
-        deadline = time.monotonic() + PATIENCE_S
-        probe = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
-        while True:
-            try:
-                asked(probe, "GET", "/readyz")
-                break
-            except OSError:
-                probe.close()
-                if time.monotonic() > deadline:
-                    sys.exit("the endpoint does not answer")
-                time.sleep(0.5)
-        workers = [threading.Thread(target=load, args=(25 * n,)) for n in range(CLIENTS)]
+        probe = ready(port)
+        workers = [threading.Thread(target=load.client, args=(25 * n,)) for n in range(CLIENTS)]
         for worker in workers:
             worker.start()
-        waits = []
-        for turn in range(switches):
-            number = second if turn % 2 == 0 else first
-            tracking.set_alias(NAME, tracking.CHAMPION, number)
-            moved = time.monotonic()
-            while asked(probe, "GET", "/readyz")[1]["version"] != number:
-                time.sleep(0.02)
-            waits.append(time.monotonic() - moved)
-        stop.set()
+        waits = switched(probe, sorted(versions), switches)
+        load.stop.set()
         for worker in workers:
             worker.join()
     finally:
-        stop.set()
+        load.stop.set()
         child.terminate()
         child.wait()
-    differ = np.abs(versions[first] - versions[second]).max(axis=1)
-    print(f"load {os.getloadavg()[0]:.1f}; {switches} switches, {sum(answered.values())} answers by version {answered}")
-    print(f"failed requests: {len(failed)}; answers under a wrong version: {len(wrong)}")
-    print(f"the two versions differ by a median of {np.median(differ):.4f}, at least {differ.min():.5f}")
+    differ = np.abs(versions[min(versions)] - versions[max(versions)]).max(axis=1)
+    total = sum(load.answered.values())
+    print(f"load {os.getloadavg()[0]:.1f}; {switches} switches, {total} answers by version {load.answered}")
+    print(f"failed requests: {len(load.failed)}; answers under a wrong version: {len(load.wrong)}")
+    print(f"the versions can be told apart on {(differ > SAME).mean():.0%} of the texts")
     print(f"seconds to switch: median {statistics.median(waits):.2f}, {min(waits):.2f} to {max(waits):.2f}")
 
 

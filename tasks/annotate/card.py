@@ -70,9 +70,19 @@ def _annotators(quality: pd.DataFrame, report: dict[str, Any]) -> str:
         return "No annotators yet."
     known = quality.dropna(subset="accuracy")
     worst = known.sort_values(["accuracy", "annotator"]).head(5)
-    rows = [(str(row.annotator), f"{row.n_labels:,}", f"{row.accuracy:.1%}") for row in worst.itertuples()]
+    rows = [
+        (str(row.annotator), f"{row.n_labels:,}", f"{row.accuracy:.1%}", f"{row.p_random:.0%}")
+        for row in worst.itertuples()
+    ]
     median = f", median accuracy {known['accuracy'].median():.1%}" if len(known) else ""
     anonymous = report["n_anonymous_labels"]
     beside = f" ({anonymous:,} labels carry no annotator.)" if anonymous else ""
     heading = f"{len(quality):,} annotators{median}; those to look at first:{beside}"
-    return f"{heading}\n\n{table(('annotator', 'labels', 'accuracy'), rows)}"
+    columns = ("annotator", "labels", "accuracy", "clicks at random")
+    return f"{heading}\n\n{table(columns, rows)}{_clickers(quality)}"
+
+
+def _clickers(quality: pd.DataFrame) -> str:
+    """Who more probably clicks at random than not."""
+    suspects = quality.loc[quality["p_random"] > 1 / 2, "annotator"]
+    return f"\nProbably clicking at random: {', '.join(suspects)}.\n" if len(suspects) else ""

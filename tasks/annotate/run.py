@@ -9,6 +9,7 @@ from tasks.annotate.card import card
 from tasks.annotate.classes import votes
 from tasks.annotate.consensus import class_shares, consensus
 from tasks.annotate.last_word import counted_over_all, deciding, of_annotators
+from tasks.annotate.spammers import random_clicking
 from tasks.paths import Paths
 from tasks.recipe import Recipe
 
@@ -24,7 +25,8 @@ def run(recipe: Recipe, paths: Paths) -> None:
     shares = class_shares(decisive, scheme)
     agreed = counted_over_all(consensus(decisive, shares, scheme), opinions, scheme.classes)
     blind = of_annotators(opinions)
-    quality = annotators(blind, shares, agreed, scheme)
+    clicking = random_clicking(blind, scheme.classes)[["annotator", "p_random"]]
+    quality = annotators(blind, shares, agreed, scheme).merge(clicking, on="annotator", how="left")
     report = agreement(blind, scheme) | {"n_label_rows": len(labels)}
     storage.write_table(folder / "consensus.parquet", agreed)
     storage.write_table(folder / "annotators.parquet", quality)

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tasks import storage
+from tasks import federated, storage
 from tasks.errors import RecipeError
 from tasks.fingerprint.code import reach
 from tasks.fingerprint.sections import values
@@ -50,6 +50,8 @@ def _version(package: str) -> str | None:
 def _files(recipe: Recipe, root: Path, stage: str) -> list[Path]:
     """Files that are read beside the code: templates in the stage's package, and the suites of `validate`."""
     files = [f for f in (root / "tasks" / stage).glob("*") if f.is_file() and f.suffix not in (".py", ".pyc")]
+    if stage == "train":
+        files += federated.files(Paths(root, recipe.name))
     if stage == "validate":
         names = {recipe.validation.records, recipe.validation.labels}
         files += [root / "expectations" / f"{name}.json" for name in names]

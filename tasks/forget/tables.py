@@ -112,10 +112,16 @@ def _other_columns(table: "pa.Table") -> list[str]:
 
 
 def _nested_columns(table: "pa.Table") -> list[str]:
+    return [f.name for f in table.schema if not _is_text(f.type) and _may_hold_text(f.type)]
+
+
+def _may_hold_text(kind: Any) -> bool:
+    """Whether there are letters somewhere inside: the numbers of an embedding need not be read as such."""
     from pyarrow import types
 
-    looked_into = (types.is_nested, types.is_binary, types.is_large_binary)
-    return [f.name for f in table.schema if any(fits(f.type) for fits in looked_into)]
+    if types.is_nested(kind):
+        return any(_may_hold_text(kind.field(number).type) for number in range(kind.num_fields))
+    return _is_text(kind) or bool(types.is_binary(kind) or types.is_large_binary(kind))
 
 
 def _is_text(kind: Any) -> bool:

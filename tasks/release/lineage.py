@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tasks import checksums, dvc_repo, storage
+from tasks import checksums, dvc_repo, federated, storage
 from tasks.environment import environment
 from tasks.errors import TidemillError
 from tasks.hardware import hardware
@@ -21,10 +21,12 @@ def lineage(recipe: str, paths: Paths) -> dict[str, Any]:
         raise TidemillError(f"dvc.lock: {missing[0]}@{recipe} has never run; run: tidemill run {recipe}")
     stages = {stage: dvc_repo.hashes(recorded["stages"][stage]) for stage in STAGES}
     covered = {"recipe": recipe, "stages": stages, "tracked": recorded["tracked"]}
+    told = federated.manifest(paths)
     lock = paths.root / "requirements.lock"
     return {
         **covered,
         "id": checksums.of(covered),
+        **({"federated": told} if told else {}),
         "environment": {"requirements.lock": storage.sha256_file(lock) if lock.is_file() else None, **environment()},
         "hardware": hardware(),
         "remotes": dvc_repo.remote_urls(paths.root),

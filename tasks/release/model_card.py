@@ -89,4 +89,8 @@ def _descent(lineage: dict[str, Any]) -> str:
         (f"code of {stage}", f"{len(found['code'])} functions, {len(found['packages'])} packages")
         for stage, found in lineage["fingerprints"].items()
     ]
-    return table(["part", "hash or count"], [("lineage", lineage["id"]), *tracked, *code])
+    silos = [
+        (f"silo: {name}", f"{silo['data_sha256']} ({silo['records']:,} records, {silo['rounds']} rounds)")
+        for name, silo in sorted(lineage.get("federated", {}).get("silos", {}).items())
+    ]
+    return table(["part", "hash or count"], [("lineage", lineage["id"]), *tracked, *silos, *code])

@@ -11,6 +11,7 @@ from tasks.markdown import table
 from tasks.paths import Paths
 from tasks.recipe import Recipe
 from tasks.release.bundle import bundle
+from tasks.release.federation import federated_words
 from tasks.release.lineage import lineage
 from tasks.release.model_card import base_model
 from tasks.release.promotion import alias, settled
@@ -87,8 +88,13 @@ def _registered(recipe: Recipe, paths: Paths, descent: dict[str, Any], metrics: 
             title=recipe.title,
             description=(folder / "model" / "model_card.md").read_text(encoding="utf-8"),
             files=folder / "model",
-            parameters={"seed": str(recipe.seed), "base_model": base_model(recipe), "kind": recipe.kind},
+            parameters={
+                "seed": str(recipe.seed),
+                "base_model": base_model(recipe),
+                "kind": recipe.kind,
+                **federated_words(paths),
+            },
             figures=figures(metrics),
-            tags={tracking.LINEAGE_TAG: str(descent["id"])},
+            tags={tracking.LINEAGE_TAG: str(descent["id"]), **federated_words(paths)},
         )
         return tracking.register(release)

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tasks import storage
+from tasks.recipe import Ratings
 from tasks.serve import bodies, exchange, state
 from tasks.serve.recent import Answer
 from tasks.serve.refusal import Refusal
@@ -40,8 +41,11 @@ async def feedback(request: Request) -> Response:
     content = answer.content if answer else None
     if given := {key: value[key] for key in value if key not in KEYS}:
         content = bodies.content(given, server.live.kind.checked)
-    identity = server.live.kind.identity(content) if content is not None else None
-    row = correction(answer, identity, label, request.state.owner)
+    if content is None:
+        raise Refusal(bodies.UNFIT, f"{server.live.kind.COLUMN}: must come with the correction; it was not kept")
+    row = correction(answer, server.live.kind.identity(content), label, request.state.owner)
+    if (ratings := server.recipe.labels.ratings) is not None:
+        row["rating"] = middle(ratings, server.recipe.labels.classes.index(label))
     if server.home is None:
         raise Refusal(
             state.UNAVAILABLE, "this server keeps no corrections: it serves a folder, not a recipe's champion"
@@ -54,10 +58,10 @@ async def feedback(request: Request) -> Response:
     return exchange.json({"accepted": True, "record_id": row["record_id"]}, ACCEPTED)
 
 
-def correction(answer: Answer | None, identity: str | None, label: str, owner: str | None) -> dict[str, Any]:
+def correction(answer: Answer | None, identity: str, label: str, owner: str | None) -> dict[str, Any]:
     """One line of the queue beside the content: a label row, and the answer that it is about."""
     return {
-        "record_id": identity or (answer.record_id if answer else None),
+        "record_id": identity,
         "annotator": owner or "user",
         "label": label,
         "labelled_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -66,6 +70,12 @@ def correction(answer: Answer | None, identity: str | None, label: str, owner: s
         "version": answer.version if answer else None,
         "predicted": answer.predicted if answer else None,
     }
+
+
+def middle(ratings: Ratings, place: int) -> float:
+    """The rating in the middle of a class, for recipes whose labels are numbers."""
+    edges = (ratings.low, *ratings.cuts, ratings.high)
+    return (edges[place] + edges[place + 1]) / 2
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:

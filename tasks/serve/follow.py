@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import time
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,9 +17,12 @@ from tasks.serve import live
 from tasks.serve.contest import Contest
 from tasks.serve.live import Live
 from tasks.serve.state import State
+from tasks.tracking import CHECKSUMS_TAG
 
 PROBES = 20
 """Records that a freshly loaded model must answer as it was evaluated; parity asked all of them before the release."""
+MOST_LOADED = 3
+"""Champion, challenger, and the champion before."""
 RETRY_S = 30.0
 """After a version failed to load."""
 
@@ -30,6 +34,8 @@ class Follower:
     server: State
     home: Path
     _failed: dict[int, float] = field(default_factory=dict)
+    _loaded: "OrderedDict[tuple[int, str], Live]" = field(default_factory=OrderedDict)
+    """The last ones, by number and seal: a rollback must not wait for a file."""
 
     async def follow(self) -> None:
         """Look for ever; a registry that is away changes nothing."""
@@ -68,14 +74,17 @@ class Follower:
         """The version, ready to answer; None when it cannot, which is told and tried again later."""
         if time.monotonic() < self._failed.get(version.number, 0.0):
             return None
-        name = f"{self.server.recipe.name}@{version.number}"
+        name, key = f"{self.server.recipe.name}@{version.number}", (version.number, version.tags.get(CHECKSUMS_TAG, ""))
         try:
-            found = opened(self.server.recipe, version, self.home)
+            found = self._loaded.pop(key, None) or opened(self.server.recipe, version, self.home)
         except Exception as error:  # noqa: BLE001 (whatever is wrong with a version, the one before it goes on)
             self._failed[version.number] = time.monotonic() + RETRY_S
             self.server.metrics.switches.labels("failed").inc()
             print(f"error: {name} cannot serve: {error}", flush=True)
             return None
+        self._loaded[key] = found
+        if len(self._loaded) > MOST_LOADED:
+            self._loaded.popitem(last=False)
         self.server.metrics.switches.labels("done").inc()
         print(f"{name} is loaded", flush=True)
         return found

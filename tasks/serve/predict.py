@@ -63,14 +63,12 @@ def _remember(
     now, version, kept = time.time(), asked.live.version, server.recipe.serve.traffic.content
     for place, (content, found) in enumerate(zip(asked.contents, predictions, strict=True)):
         short = kept == "full" and len(content) <= LONGEST
-        identity = asked.live.kind.identity(content) if kept in ("full", "hashed") and not short else None
         server.recent.add(
             Answer(
                 now,
                 found["id"],
                 version,
                 arm,
-                identity,
                 content if short else None,
                 found["class"],
                 found["confidence"],

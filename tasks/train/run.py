@@ -12,6 +12,7 @@ from tasks.errors import PromiseError, TidemillError
 from tasks.markdown import table
 from tasks.paths import Paths
 from tasks.recipe import Recipe
+from tasks.train.federated_model import taken
 from tasks.train.hardware import Hardware, chosen, make_deterministic, seed_process
 from tasks.train.loop import Plan, Training
 from tasks.train.processes import together, torchrun, world
@@ -77,10 +78,13 @@ def card(recipe: Recipe, hardware: Hardware, result: dict[str, Any], rows: dict[
 
 
 def run(recipe: Recipe, paths: Paths) -> None:
-    """Train, then leave weights, configuration, history and card; with `train.processes`, in several processes.
+    """Train, then leave weights, configuration, history and card; a federated model is taken instead.
 
-    Raises PromiseError without a training row, TidemillError when one of several processes fails.
+    With `train.processes` it is done in several processes. Raises PromiseError without a training row, TidemillError
+    when one of several processes fails.
     """
+    if taken(recipe, paths):
+        return
     if recipe.train.processes > world().size:
         _in_processes(recipe, paths)
         return

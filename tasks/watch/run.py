@@ -1,5 +1,6 @@
 """Judge the traffic since the last verdict, and keep the verdict where the next one and people find it."""
 
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ from tasks import ledger, storage, tracking
 from tasks.errors import TidemillError
 from tasks.paths import Paths
 from tasks.recipe import Recipe
-from tasks.watch import accuracy, alarm, tables, telling, words
+from tasks.watch import accuracy, alarm, energy, tables, telling, words
 from tasks.watch.tables import Dataset
 from tasks.watch.verdict import EMBEDDING, Rule, Verdict, verdict
 from tasks.watch.window import STAMP, Window, last_end, window
 
-TEXTS = 5_000
-"""Of each side, at most, whose words are counted."""
+UNFAMILIAR = 0.25
+"""Share of the window whose words are looked at."""
 
 
 def run(recipe: Recipe, paths: Paths) -> None:
@@ -38,7 +39,7 @@ def run(recipe: Recipe, paths: Paths) -> None:
         missing = f"{rows:,} answers of {recipe.name}@{champion.number} since the last verdict"
         print(f"no verdict: {missing}; a window needs {recipe.drift.window_rows:,} (drift.window_rows)", flush=True)
         return
-    before = reference(paths, champion)
+    before = reference(champion)
     outcome = judged(recipe, before, found, champion.number, texts(paths))
     show(paths, before, found.rows, outcome)
     keep(paths, outcome)
@@ -50,14 +51,10 @@ def verdicts(paths: Paths) -> list[Path]:
     return sorted((paths.watch / "verdicts").glob("*.json"))
 
 
-def reference(paths: Paths, champion: tracking.Version) -> pd.DataFrame:
-    """The champion's reference window, fetched once."""
-    folder = paths.watch / f"reference-{champion.number}"
-    file = folder / "model" / "reference.parquet"
-    if not file.is_file():
-        with storage.atomic(file) as temporary:
-            temporary.write_bytes(tracking.download(champion, "reference.parquet", folder).read_bytes())
-    return storage.read_table(file)
+def reference(champion: tracking.Version) -> pd.DataFrame:
+    """The champion's reference window, fetched anew: a copy kept here would outlive a record that is forgotten."""
+    with tempfile.TemporaryDirectory() as folder:
+        return storage.read_table(tracking.download(champion, "reference.parquet", Path(folder)))
 
 
 def texts(paths: Paths) -> pd.DataFrame:
@@ -101,9 +98,22 @@ def moved_words(said: Verdict, before: pd.DataFrame, rows: Dataset, known: pd.Da
     if not said.alarm or "text" not in rows.schema.names:
         return []
     old = known.loc[known["record_id"].isin(before["record_id"]), "text"].tolist()
-    positions = tables.drawn(rows.count_rows(), TEXTS, np.random.default_rng(said.rule.seed))
-    new = tables.rows_at(rows, ["text"], positions).column("text").drop_null().to_pylist()
-    return words.moved(old, new)
+    return words.moved(old, unfamiliar_texts(before, rows, np.random.default_rng(said.rule.seed)))
+
+
+def unfamiliar_texts(before: pd.DataFrame, rows: Dataset, rng: np.random.Generator) -> list[str]:
+    """The quarter of the window's texts that is least like the reference; all of them without embeddings.
+
+    What is new is often a small part of a window, and its words are lost among the others.
+    """
+    both = [column for column in ("text", EMBEDDING) if column in rows.schema.names]
+    positions = tables.drawn(rows.count_rows(), energy.MOST_ROWS, rng)
+    window = tables.rows_at(rows, both, positions).to_pandas().dropna()
+    if EMBEDDING not in before or EMBEDDING not in window or window.empty:
+        return [str(text) for text in window["text"]]
+    known, new = (np.stack(table[EMBEDDING].to_list()) for table in (before.head(energy.MOST_ROWS), window))
+    scores = energy.strangeness(energy.distances(known, new))
+    return [str(text) for text in window["text"].to_numpy()[scores >= np.quantile(scores, 1 - UNFAMILIAR)]]
 
 
 def _estimated(before: pd.DataFrame, rows: Dataset) -> dict[str, Any]:

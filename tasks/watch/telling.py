@@ -33,7 +33,7 @@ def card(outcome: dict[str, Any]) -> str:
     if outcome["moves"]:
         parts += ["What moved:", _moves(outcome["moves"])]
     if outcome["words"]:
-        parts += ["Words that became more or less common:", _words(outcome["words"])]
+        parts += ["Words that are more or less common in what the reference knows least:", _words(outcome["words"])]
     return "\n\n".join([*parts, *outcome["sentences"]]) + "\n"
 
 

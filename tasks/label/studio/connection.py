@@ -88,7 +88,7 @@ class _PersonalToken(httpx.Auth):
         self._token, self._access = token, ""
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = f"Bearer {self._access}"
+        request.headers["Authorization"] = f"Bearer {self._access or self._token}"
         answer = yield request
         if answer.status_code == HTTPStatus.UNAUTHORIZED:
             bought = yield httpx.Request("POST", request.url.join("/api/token/refresh"), json={"refresh": self._token})

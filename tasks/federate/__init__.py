@@ -1,0 +1,1 @@
+"""Many silos, one model, no record moved: rounds of local training, checked and averaged."""

@@ -1,0 +1,1 @@
+"""All that touches Flower: its messages, its processes, its control interface."""

@@ -1,0 +1,106 @@
+"""SuperLink and SuperNodes as real processes on loopback: killed, restarted, refused."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+
+import psutil
+import pytest
+from tiny_silos import SILOS
+
+from tasks.errors import PromiseError, ServerError
+from tasks.federate import array_file, kinds
+from tasks.federate.aggregation import flat
+from tasks.federate.certificates import Certificates, ensure
+from tasks.federate.flower.server import INITIAL
+from tasks.federate.here import Here
+from tasks.federate.plan import plan
+from tasks.federate.rounds import CHECKPOINT, Federation, federated
+from tasks.federate.silo_process import Membership, require_reachable, served
+from tasks.federate.watch import Site, _started, carried_out
+from tasks.recipe import Federate
+
+pytest_plugins = ["tiny_silos"]
+# Flower imports typer, whose click warns of its next version.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+KNOBS = {"rounds": 4, "min_silos": 2, "round_seconds": 240, "learning_rate": 1.0, "compression": "int8"}
+
+
+def site(recipe, base_model, homes, folder, **changes):
+    described = plan(recipe, base_model).model_copy(update={"federate": Federate(**{**KNOBS, **changes})})
+    files = Certificates(folder / "certificates")
+    ensure(files, [], SILOS)
+    array_file.save(folder / "server" / INITIAL, kinds.of("head").initial(described, base_model))
+    job = {"plan": described.model_dump(mode="json"), "run": "a-run", "invited": list(SILOS)}
+    return described, Site(folder / "server", files, {home.name: home for home in homes}, job)
+
+
+def kill(program, cwd):
+    """SIGKILL to our child of that program in that folder."""
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if any(program in word for word in child.cmdline()) and child.cwd() == str(cwd):
+                os.kill(child.pid, signal.SIGKILL)
+
+
+def after_round(folder, number, act):
+    """Do it once that round is written down, while the caller goes on."""
+
+    def wait():
+        while len((array_file.note(folder / CHECKPOINT) or {"rounds": []})["rounds"]) < number:
+            time.sleep(0.1)
+        act()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+
+
+def test_a_killed_server_and_a_killed_silo_are_started_again_and_the_result_is_that_of_an_undisturbed_run(
+    recipe, base_model, homes, tmp_path, capfd
+):
+    described, where = site(recipe, base_model, homes, tmp_path)
+    quiet = Federation(described, "b-run", SILOS, tmp_path / "quiet")
+    state = federated(quiet, kinds.of("head").initial(described, base_model), Here(homes))
+    undisturbed = flat(state.shared).tobytes()
+    after_round(where.folder, 1, lambda: kill("flower-superlink", where.folder))
+    after_round(where.folder, 2, lambda: kill("flower-supernode", homes[2]))
+    disturbed = carried_out(where)
+    said = capfd.readouterr().out
+    assert "superlink died (exit code -9) and is started again" in said
+    assert "west died (exit code -9) and is started again" in said
+    assert not [child for child in psutil.Process().children(recursive=True) if "flower" in " ".join(child.cmdline())]
+    rounds = array_file.note(where.folder / CHECKPOINT)["rounds"]
+    assert [heard["number"] for heard in rounds] == [1, 2, 3, 4, 4]
+    assert set(rounds[-1]["silos"]) == set(SILOS)
+    if all(len(heard["silos"]) == len(SILOS) for heard in rounds):  # else the silo died with a round in its hands
+        assert flat(disturbed).tobytes() == undisturbed
+
+
+def test_a_run_whose_every_reply_is_a_refusal_fails_with_the_reasons(recipe, base_model, homes, tmp_path):
+    for home in homes:
+        (home / "veto").write_text("audit this week")
+    _, where = site(recipe, base_model, homes, tmp_path, rounds=1)
+    with pytest.raises(PromiseError) as caught:
+        carried_out(where)
+    assert "0 of 3 silos gave a good answer, and federate.min_silos is 2" in str(caught.value)
+    assert str(caught.value).count("its operator vetoes: audit this week") == 3
+
+
+def test_a_wrong_certificate_and_an_unknown_key_are_refused_in_one_line(recipe, base_model, homes, tmp_path):
+    _, where = site(recipe, base_model, homes, tmp_path)
+    strangers = Certificates(tmp_path / "strangers")
+    ensure(strangers, [], ["stranger"])
+    with _started(Site(where.folder, where.certificates, {}, where.job)) as running:
+        wrong = Membership(running.where.fleet, strangers.authority, strangers.silo_key("stranger"))
+        with pytest.raises(ServerError, match="its certificate is not one of") as caught:
+            require_reachable(wrong)
+        assert "\n" not in str(caught.value)
+        unknown = Membership(running.where.fleet, where.certificates.authority, strangers.silo_key("stranger"))
+        with pytest.raises(ServerError, match="does not know the key") as caught:
+            served(homes[0], unknown)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ServerError, match="no SuperLink answers there over TLS"):
+        require_reachable(unknown)
