@@ -78,10 +78,10 @@ def card(recipe: Recipe, hardware: Hardware, result: dict[str, Any], rows: dict[
 
 
 def run(recipe: Recipe, paths: Paths) -> None:
-    """Train, then leave weights, configuration, history and card; with `train.processes`, in several processes.
+    """Train, then leave weights, configuration, history and card; a federated model is taken instead.
 
-    A federated model is taken as it is.
-    Raises PromiseError without a training row, TidemillError when one of several processes fails.
+    With `train.processes` it is done in several processes. Raises PromiseError without a training row, TidemillError
+    when one of several processes fails.
     """
     if taken(recipe, paths):
         return
