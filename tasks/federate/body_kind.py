@@ -18,7 +18,7 @@ from tasks.federate.plan import Plan
 if TYPE_CHECKING:
     import torch
 
-    from tasks.federate.silo import Desk
+    from tasks.federate.desk import Desk
 
 BATCH = 64
 WEIGHT_DECAY = 0.01

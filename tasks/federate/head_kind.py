@@ -12,7 +12,7 @@ from tasks.federate.plan import Plan
 from tasks.federate.silo_data import Coding, states
 
 if TYPE_CHECKING:
-    from tasks.federate.silo import Desk
+    from tasks.federate.desk import Desk
 
 
 def initial(plan: Plan, base_model: Path) -> Arrays:

@@ -8,8 +8,8 @@ from tasks.federate.messages import Arrays
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tasks.federate.desk import Desk
     from tasks.federate.plan import Plan
-    from tasks.federate.silo import Desk
 
 
 class Kind(Protocol):

@@ -14,11 +14,11 @@ from tasks.federate import array_file, kinds, local_silos, rules
 from tasks.federate.aggregation import least_silos
 from tasks.federate.card import card
 from tasks.federate.certificates import Certificates, ensure
+from tasks.federate.desk import Desk
 from tasks.federate.flower.server import INITIAL
 from tasks.federate.messages import Arrays
 from tasks.federate.plan import Plan, plan
 from tasks.federate.rounds import CHECKPOINT, Round
-from tasks.federate.silo import Desk
 from tasks.federate.silo_data import read
 from tasks.federate.watch import Site, carried_out
 from tasks.paths import Paths

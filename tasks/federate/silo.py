@@ -4,7 +4,6 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,24 +15,14 @@ from tasks.federate import array_file, kinds, personal, privacy
 from tasks.federate import rules as rule_book
 from tasks.federate.aggregation import flat
 from tasks.federate.compression import with_feedback
+from tasks.federate.desk import Desk
 from tasks.federate.local import local
 from tasks.federate.messages import Answer, Arrays, Ask, Facts, n_bytes
-from tasks.federate.plan import Plan, parsed
-from tasks.federate.rules import Rules
-from tasks.federate.silo_data import Records, read
+from tasks.federate.plan import parsed
+from tasks.federate.silo_data import read
 
 SENT = "sent.jsonl"
 """One line for each answer that left the silo: its operator's copy."""
-
-
-@dataclass(frozen=True)
-class Desk:
-    """All that a silo needs to answer one question."""
-
-    home: Path
-    rules: Rules
-    plan: Plan
-    records: Records
 
 
 def answer(home: Path, question: Ask) -> Answer:
