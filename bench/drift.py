@@ -200,8 +200,9 @@ def losses(arguments: argparse.Namespace) -> None:
 
 
 def speed(arguments: argparse.Namespace) -> None:
-    """1,000,000 rows by 20 columns against as many: ours and Evidently's drift preset, one after the other."""
-    files = [drift_data.write_wide(arguments.cache / f"wide{seed}.parquet", 1_000_000, seed) for seed in (1, 2)]
+    """--rows by 20 columns against as many: ours and Evidently's drift preset, one after the other."""
+    names = [arguments.cache / f"wide{seed}-{arguments.rows}.parquet" for seed in (1, 2)]
+    files = [drift_data.write_wide(name, arguments.rows, seed) for seed, name in enumerate(names, start=1)]
     rows = [_measured(who, files) for who in ("ours", "evidently")]
     ratio = rows[1][1] / rows[0][1], rows[1][2] / rows[0][2], rows[1][3] / rows[0][3]
     shown = [(who, f"{cpu:.1f}", f"{wall:.1f}", f"{gb:.2f}") for who, cpu, wall, gb in rows]
@@ -210,7 +211,7 @@ def speed(arguments: argparse.Namespace) -> None:
 
 def stream(arguments: argparse.Namespace) -> None:
     """10,000,000 rows by 20 columns against 1,000,000: time and peak memory."""
-    reference = drift_data.write_wide(arguments.cache / "wide1.parquet", 1_000_000, 1)
+    reference = drift_data.write_wide(arguments.cache / "wide1-1000000.parquet", 1_000_000, 1)
     rows = []
     for million in (1, 10):
         window = drift_data.write_wide(arguments.cache / f"wide{million}m.parquet", 1_000_000, 2, million)
@@ -256,6 +257,7 @@ def main() -> None:
     parser.add_argument("--mails", type=Path, default=Path("data/inbox"))
     parser.add_argument("--cache", type=Path, default=Path(".tidemill/bench"))
     parser.add_argument("--windows", type=int, default=500)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="of each table in `speed`")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     arguments = parser.parse_args()
     PARTS[arguments.part](arguments)

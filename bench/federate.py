@@ -8,7 +8,6 @@ records within silos (95 %, 1,000 resamples). `--rows 0` takes all records.
 """
 
 import argparse
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -81,7 +80,7 @@ def prepared(feedback: Path, cache: Path, rows: int, seeds: int) -> Study:
         base_model=storage.sha256_file(base / "model.safetensors"), federate=Federate(),
     )  # fmt: skip
     homes = tuple(sorted(path for path in (cache / f"silos-{rows}").iterdir()))
-    coding = Coding(base, described.base_model, described.max_tokens, CLASSES, os.cpu_count() or 1)
+    coding = Coding(base, described.base_model, described.max_tokens, CLASSES, threads=1)
     for home in homes:
         rules.write(home, rules.Rules(home.name, str(home / "data"), str(base)))
     encoded = {home.name: states(read(home / "data", CLASSES), coding, home) for home in homes}

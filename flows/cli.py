@@ -19,8 +19,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(federate_commands.app, name="federate")
-app.add_typer(silo.app, name="silo")
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="a file in recipes/, without .yaml")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for a program to read")]
 
@@ -47,6 +45,8 @@ def options(
 
 app.command()(label_cli.label)
 app.add_typer(label_cli.labels, name="labels")
+app.add_typer(federate_commands.app, name="federate")
+app.add_typer(silo.app, name="silo")
 app.command()(watch_cli.watch)
 
 

@@ -7,12 +7,12 @@ While it stands, the train stage takes it instead of training.
 from pathlib import Path
 from typing import Any
 
-from tasks import storage, text_model
+from tasks import model_files, storage, text_model
 from tasks.errors import PromiseError, TidemillError
 from tasks.paths import Paths
 
 MANIFEST, ROUNDS = "federation.json", "rounds.json"
-MODEL = (text_model.WEIGHTS, text_model.CONFIG, text_model.TOKENIZER)
+MODEL = (model_files.WEIGHTS, model_files.CONFIG, text_model.TOKENIZER)
 
 
 def manifest(paths: Paths) -> dict[str, Any] | None:

@@ -1,24 +1,24 @@
-"""A released model at work: ONNX Runtime and the tokenizer, without torch."""
+"""A released model at work: ONNX Runtime and what encodes its kind of content, without torch."""
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks import storage, tokens
+from tasks import storage
 from tasks.errors import TidemillError
 from tasks.progress import Report
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
-    from tokenizers import Tokenizer
 
 BATCH = 16
-"""Texts a pass: on two cores larger batches were no faster."""
+"""Contents a pass: on two cores larger batches of texts were no faster."""
 
 QUANTISED_BY = "onnx.quantize"
 """What ONNX Runtime's quantiser leaves as the producer of its files."""
@@ -26,9 +26,30 @@ QUANTISED_BY = "onnx.quantize"
 DESCRIPTION = "model.json"
 
 
+class Encoder(Protocol):
+    """What a kind brings: contents to rows, rows to batches of like ones, a batch to what the model's file takes."""
+
+    @property
+    def apart(self) -> bool:
+        """Whether a content must have a pass of its own in int8, because its neighbours would change its answer."""
+        ...
+
+    def rows(self, contents: Sequence[Any]) -> list[Any]:
+        """Each content as the encoder wants it."""
+        ...
+
+    def grouped(self, rows: Sequence[Any], size: int) -> Iterator[list[int]]:
+        """Positions of the rows, at most `size` together."""
+        ...
+
+    def inputs(self, rows: Sequence[Any]) -> dict[str, Any]:
+        """The model's inputs by name."""
+        ...
+
+
 @dataclass(frozen=True)
 class Answers:
-    """What a model says to some texts: probabilities (texts x classes) and embeddings (texts x width), float32.
+    """What a model says to some contents: probabilities (rows x classes) and embeddings (rows x width), float32.
 
     The embeddings are None for a model that was exported without them.
     """
@@ -43,29 +64,29 @@ class Model:
 
     classes: tuple[str, ...]
     session: "InferenceSession"
-    tokenizer: "Tokenizer"
+    encoder: Encoder
     threads: int
 
     @property
     def together(self) -> int:
-        """How many texts a pass may hold.
+        """How many contents a pass may hold.
 
-        One for an int8 model: its activations are scaled by the largest value in the pass, so that a text's answer
+        One for an int8 model of texts: its activations are scaled by the largest value in the pass, so that a text's answer
         would follow its neighbours (on 600 reviews probabilities moved by up to 0.19, and 3 % of the classes).
         """
-        return 1 if self.session.get_modelmeta().producer_name == QUANTISED_BY else BATCH
+        alone = self.encoder.apart and self.session.get_modelmeta().producer_name == QUANTISED_BY
+        return 1 if alone else BATCH
 
-    def answers(self, rows: list[list[int]]) -> Answers:
-        """One pass over token ids, on one thread."""
-        ids, mask = tokens.padded(rows)
-        found = self.session.run(None, {"input_ids": ids, "attention_mask": mask})
+    def answers(self, rows: Sequence[Any]) -> Answers:
+        """One pass over encoded rows, on one thread."""
+        found = self.session.run(None, self.encoder.inputs(rows))
         return Answers(found[0], found[1] if len(found) > 1 else None)
 
-    def probabilities(self, texts: Sequence[str], report: Report | None = None) -> NDArray[np.float32]:
-        """Probability of each class, texts x classes, float32. Passes hold texts of like length."""
-        rows = tokens.encoded(self.tokenizer, texts)
+    def probabilities(self, contents: Sequence[Any], report: Report | None = None) -> NDArray[np.float32]:
+        """Probability of each class, contents x classes, float32. Passes hold contents that are alike."""
+        rows = self.encoder.rows(contents)
         found = np.zeros((len(rows), len(self.classes)), dtype=np.float32)
-        batches = list(tokens.by_length(rows, self.together))
+        batches = list(self.encoder.grouped(rows, self.together))
         done = 0
         with ThreadPoolExecutor(self.threads) as pool:
             passes = pool.map(lambda batch: self.answers([rows[index] for index in batch]), batches)
@@ -78,7 +99,7 @@ class Model:
 
 
 def load(folder: Path, file: str, threads: int) -> Model:
-    """The model in `folder`/`file`, with tokenizer.json and model.json beside it. Raises TidemillError.
+    """The model in `folder`/`file`, with model.json (and a text's tokenizer.json) beside it. Raises TidemillError.
 
     Each pass has one thread and `threads` passes run side by side: int8 texts alone ran 3.5 times as fast so as with
     two threads in each pass.
@@ -93,5 +114,17 @@ def load(folder: Path, file: str, threads: int) -> Model:
         session = onnxruntime.InferenceSession(str(folder / file), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises a class of its own for each kind of damage
         raise TidemillError(f"{folder / file}: is no model that ONNX Runtime can load ({error})") from error
-    loaded = tokens.tokenizer(folder, description["max_tokens"])
-    return Model(tuple(description["classes"]), session, loaded, threads)
+    return Model(tuple(description["classes"]), session, encoder(folder, description), threads)
+
+
+def encoder(folder: Path, description: Mapping[str, Any]) -> Encoder:
+    """What encodes the contents of the model's kind."""
+    kind = description.get("kind", "classify_text")
+    made: Encoder = importlib.import_module(f"tasks.encode.{kind}").encoder(folder, description)
+    return made
+
+
+def files_beside(kind: str) -> tuple[str, ...]:
+    """The files that a model of this kind needs beside its own and model.json."""
+    files: tuple[str, ...] = importlib.import_module(f"tasks.encode.{kind}").FILES
+    return files

@@ -15,6 +15,9 @@ Positive = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Action = Literal["keep", "flag", "mask"]
+Format = Literal[
+    "csv", "tsv", "jsonl", "json_files", "parquet", "mail", "rows", "label_studio", "images", "idx", "cifar"
+]
 MailAddress = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)]
 Strategy = Literal["uncertain_diverse", "uncertain", "diverse", "drifted", "disagreement", "random"]
 
@@ -32,8 +35,9 @@ class Origin(Strict):
     """Where bytes come from, and how to know that they are the right ones."""
 
     url: str = Field(
-        pattern=r"^(file|https?|s3|gs|gcs|az|abfs|abfss|hf|sql|pypi|npm):",
-        description="file:, https:, s3:, gs:, az:, hf:DATASET, sql:URL, pypi:NAME==VERSION or npm:NAME@VERSION",
+        pattern=r"^(file|https?|s3|gs|gcs|az|abfs|abfss|hf|sql|pypi|npm|package):",
+        description="file:, https:, s3:, gs:, az:, hf:DATASET, sql:URL, pypi:NAME==VERSION, npm:NAME@VERSION, "
+        "or package:MODULE/PATH, a file of an installed Python package",
     )
     sha256: Sha256 | None = Field(None, description="of the fetched file; required for pypi: and npm:")
     member: str | None = Field(
@@ -43,11 +47,11 @@ class Origin(Strict):
 
     @model_validator(mode="after")
     def _packages_are_pinned(self) -> "Origin":
-        if self.url.startswith(("pypi:", "npm:")):
-            if "@" not in self.url.partition(":")[2][1:] and "==" not in self.url:
-                raise ValueError(f"{self.url} names no version; write pypi:NAME==VERSION or npm:NAME@VERSION")
-            if self.sha256 is None:
-                raise ValueError("a published package needs its sha256")
+        published = self.url.startswith(("pypi:", "npm:"))
+        if published and "@" not in self.url.partition(":")[2][1:] and "==" not in self.url:
+            raise ValueError(f"{self.url} names no version; write pypi:NAME==VERSION or npm:NAME@VERSION")
+        if self.url.startswith(("pypi:", "npm:", "package:")) and self.sha256 is None:
+            raise ValueError("a file out of a package needs its sha256")
         return self
 
 
@@ -58,21 +62,33 @@ class Column(Strict):
     pattern: str | None = Field(None, description="regular expression; its first group is taken")
 
 
+class Pixels(Strict):
+    """Grey values that stand in a table's columns, one image a row: they become the column `image`."""
+
+    first: Annotated[int, Field(ge=0)] = Field(0, description="the column of the upper left pixel, counted from 0")
+    width: Annotated[int, Field(ge=1, le=4096)] = Field(description="pixels")
+    height: Annotated[int, Field(ge=1, le=4096)] = Field(description="pixels")
+    white: Annotated[float, Field(gt=0)] = Field(255, description="the value of a white pixel; black is 0")
+
+
 class Table(Origin):
     """A source of rows: the file's form and which of its columns mean what."""
 
     name: Name
-    format: Literal["csv", "tsv", "jsonl", "json_files", "parquet", "mail", "rows", "label_studio"] | None = Field(
-        None, description="default: by the file's ending; `mail`: RFC 5322 messages; `rows`: from sql: or hf:"
+    format: Format | None = Field(
+        None,
+        description="default: by the file's ending; `mail`: RFC 5322 messages; `rows`: from sql: or hf:; `images`: "
+        "image files; `idx`: numbers as MNIST has them; `cifar`: CIFAR-10's binary form",
     )
     header: bool = Field(True, description="the first line names the columns (CSV, TSV)")
     encoding: str = "utf-8"
     query: str | None = Field(None, description="the SELECT of a sql: source")
     split: str | None = Field(None, description="the split of a hf: source, such as train")
     limit: Positive | None = Field(None, description="take the first so many rows only (trials)")
+    pixels: Pixels | None = Field(None, description="images that stand as numbers in a CSV, TSV or Parquet table")
     columns: dict[Name, str | int | Column] = Field(
-        description="our column: theirs. Records: text, key, group, domain, happened_at. "
-        "Labels: label, annotator, labelled_at, seconds, and key or text"
+        description="our column: theirs. Records: text or image, key, group, domain, happened_at. "
+        "Labels: label, annotator, labelled_at, seconds, and key, text or image"
     )
 
 
@@ -87,6 +103,7 @@ class LabelSource(Table):
 
     of: Name | None = Field(None, description="the record source whose `key` these rows use")
     many: bool = Field(False, description="the label cell holds a JSON list: one label row each")
+    names: tuple[str, ...] = Field((), description="what numbered labels mean: 0 is the first name, 1 the second …")
 
 
 class Ratings(Strict):
@@ -140,7 +157,10 @@ class Prepare(Strict):
     """How records are made clean and comparable."""
 
     near_duplicate_similarity: float | None = Field(
-        0.85, gt=0.3, le=1, description="Jaccard similarity of word shingles from which a later record is dropped"
+        0.85, gt=0.3, le=1, description="Jaccard similarity of word shingles from which a later text is dropped"
+    )
+    near_duplicate_correlation: float | None = Field(
+        0.99, gt=0.5, le=1, description="correlation of small grey copies from which a later image is dropped"
     )
     personal_data: PersonalData = PersonalData()
 
@@ -156,7 +176,10 @@ class Validate(Strict):
 class Split(Strict):
     """Which records teach, tune and test."""
 
-    by: Literal["hash", "time"] = "hash"
+    by: Literal["hash", "time", "source"] = "hash"
+    test_sources: tuple[Name, ...] = Field(
+        (), description="with by: source, the record sources that are the test set; `validation` is of the others"
+    )
     validation: Share = 0.1
     test: Share = 0.2
     validation_from: str | None = Field(None, description="with by: time, a date; default: by share")
@@ -166,17 +189,58 @@ class Split(Strict):
     def _leaves_something(self) -> "Split":
         if self.validation + self.test > MOST_HELD_OUT:
             raise ValueError(f"validation {self.validation} and test {self.test} leave nothing to train on")
+        if (self.by == "source") != bool(self.test_sources):
+            raise ValueError("by: source and test_sources go together; name the record sources that are the test set")
         return self
 
 
 class BaseModelOrigin(Origin):
-    """A pretrained model: a folder with model.safetensors, config.json and tokenizer.json."""
+    """A pretrained model: a folder with model.safetensors, config.json, and tokenizer.json or preprocessor_config.json.
+
+    Or a released version of a recipe of our own, in short: `feedback@champion`, `feedback@7`.
+    """
+
+    url: str = Field(
+        pattern=r"^((file|https?|s3|gs|gcs|az|abfs|abfss|hf|pypi|npm|package):"
+        r"|registry:[a-z][a-z0-9_]*@([1-9][0-9]*|champion|challenger)$)",
+        description="as of a source, or registry:RECIPE@VERSION, a version of our own (a number, champion, challenger)",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_short(cls, value: Any) -> Any:
+        return {"url": f"registry:{value}", "licence": "our own"} if isinstance(value, str) else value
+
+
+class Images(Strict):
+    """How images become numbers, and the network that is trained from nothing where there is no base model."""
+
+    size: Annotated[int, Field(ge=8, le=1024)] = Field(32, description="pixels a side; other images are fitted into it")
+    mode: Literal["grey", "rgb"] = "rgb"
+    width: Annotated[int, Field(ge=4, le=512)] = Field(
+        64, description="channels of the first layer of the network from nothing; eight times as many in the last"
+    )
+
+
+class Augment(Strict):
+    """How training examples are varied at random; off by default. Validation and test never are."""
+
+    crop: Annotated[int, Field(ge=0, le=64)] = Field(0, description="images are moved by up to so many pixels")
+    flip: bool = Field(False, description="images are mirrored left to right, every second one")
+    cutout: Annotated[int, Field(ge=0, le=256)] = Field(0, description="a grey square of so many pixels a side")
+    randaugment: Annotated[int, Field(ge=0, le=30)] = Field(
+        0, description="strength of two random changes of colour or shape an image (RandAugment; 30 is the most)"
+    )
+    word_dropout: Annotated[float, Field(ge=0, lt=0.9)] = Field(
+        0.0, description="share of a text's tokens that are left out"
+    )
 
 
 class Train(Strict):
     """What is trained, from what, and for how long."""
 
-    base_model: BaseModelOrigin
+    base_model: BaseModelOrigin | None = Field(None, description="images may do without: a network from nothing")
+    images: Images = Images()
     epochs: Annotated[float, Field(gt=0, le=1000)] = 2.0
     batch_size: Positive = 32
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-4
@@ -187,6 +251,23 @@ class Train(Strict):
     patience: Positive = Field(3, description="validations without a gain before training stops")
     validations_per_epoch: Positive = 2
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    smoothing: Share = Field(0.0, description="share of each target that goes to all classes evenly")
+    augment: Augment = Augment()
+    micro_batch: Positive | None = Field(
+        None,
+        description="rows that go through the model at once, gradients added up; default: the whole batch. "
+        "It is halved when the memory does not suffice",
+    )
+    recompute: bool = Field(
+        False, description="keep fewer activations and compute them again (gradient checkpointing): less memory, slower"
+    )
+    compile: bool = Field(False, description="let torch.compile fuse the model; pays on a GPU and in long trainings")
+    deterministic: bool = Field(
+        True, description="only algorithms that repeat themselves bit for bit; costs speed on a GPU, none on a CPU"
+    )
+    processes: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="training processes, one a GPU, started by torchrun; each batch is shared out among them"
+    )
 
 
 class Compress(Strict):
@@ -229,7 +310,9 @@ class Label(Strict):
 class Evaluate(Strict):
     """How good the model is, where, and against what."""
 
-    baselines: tuple[Literal["majority", "tfidf", "vader"], ...] = ("majority", "tfidf")
+    baselines: tuple[Literal["majority", "tfidf", "vader", "pixels"], ...] | None = Field(
+        None, description="default: majority, and tfidf for texts or pixels for images; vader: sentiment of texts"
+    )
     bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)] = 1000
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 
@@ -426,7 +509,7 @@ class Recipe(Strict):
 
     name: Name
     title: str
-    kind: Literal["classify_text"]
+    kind: Literal["classify_text", "classify_image"]
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 17
     threads: Positive = Field(2, description="CPU threads of every sum: another number gives other bits")
     remote: str = Field("local", description="a DVC remote of .dvc/config")
@@ -457,6 +540,13 @@ class Recipe(Strict):
             for source in self.labels.sources
             if source.of is not None and source.of not in known
         ]
+        faults += [
+            f"split.test_sources names {name!r}, which is none of {sorted(known)}"
+            for name in self.split.test_sources
+            if name not in known
+        ]
+        if self.kind == "classify_text" and self.train.base_model is None:
+            faults.append("train.base_model is missing; texts need a pretrained model")
         if faults:
             raise ValueError("; ".join(faults))
         return self

@@ -5,8 +5,11 @@ import unicodedata
 
 import pandas as pd
 
-CONTENT_COLUMN = {"classify_text": "text"}
+CONTENT_COLUMN = {"classify_text": "text", "classify_image": "image"}
 """The column that holds a record's content, by kind."""
+
+BESIDE_CONTENT = {"classify_text": (), "classify_image": ("media_type",)}
+"""The columns that say how the content is to be read, by kind."""
 
 RECORD_COLUMNS = ("record_id", "source", "source_key", "domain", "group", "happened_at", "collected_at")
 """Beside the content column. `source_key` is the row's own id in its source, for joining labels."""
@@ -20,6 +23,12 @@ STUDIO, ADJUDICATED = "label_studio", "adjudication"
 TIME_COLUMNS = ("happened_at", "collected_at", "labelled_at")
 
 
+def record_columns(kind: str) -> list[str]:
+    """The columns of a record shard in their order."""
+    identity, *others = RECORD_COLUMNS
+    return [identity, CONTENT_COLUMN[kind], *BESIDE_CONTENT[kind], *others]
+
+
 def normalised(text: str) -> str:
     """The text in Unicode NFC, control characters dropped, runs of white space made one blank, ends stripped."""
     composed = unicodedata.normalize("NFC", text)
@@ -27,9 +36,10 @@ def normalised(text: str) -> str:
     return " ".join("".join(visible).split())
 
 
-def record_id(text: str) -> str:
-    """sha256 (hexadecimal) of the normalised text in UTF-8: the record's identity everywhere."""
-    return hashlib.sha256(normalised(text).encode()).hexdigest()
+def record_id(content: str | bytes) -> str:
+    """sha256 (hexadecimal): of an image's bytes, of a normalised text in UTF-8; the record's identity everywhere."""
+    plain = content if isinstance(content, bytes) else normalised(content).encode()
+    return hashlib.sha256(plain).hexdigest()
 
 
 def typed(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,17 +1,17 @@
-"""A transformer that reads a text and gives one score a class: built, saved and loaded without pickle."""
+"""A transformer that reads a text and gives one score a class: built and loaded without pickle."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks import storage
 from tasks.errors import TidemillError
+from tasks.model_files import CONFIG, WEIGHTS
 
 if TYPE_CHECKING:
     import torch
 
-WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
+TOKENIZER = "tokenizer.json"
 HEAD_STD = 0.02
 """Standard deviation of the new head's weights, as BERT starts its own (Devlin et al. 2019)."""
 
@@ -56,8 +56,13 @@ def from_base(folder: Path, n_classes: int) -> "torch.nn.Module":
     config = storage.read_json(folder / CONFIG)
     model = classifier(config, n_classes)
     weights = load_file(folder / WEIGHTS)
-    prefix = f"{config['model_type']}."
-    named = {name.removeprefix(prefix): weight for name, weight in weights.items() if "pooler" not in name}
+    # A version of our own holds its encoder under that name, beside its head.
+    prefix = "encoder." if "head.weight" in weights else f"{config['model_type']}."
+    named = {
+        name.removeprefix(prefix): weight
+        for name, weight in weights.items()
+        if not ("pooler" in name or name.startswith("head."))
+    }
     missing, _ = model.encoder.load_state_dict(named, strict=False)  # type: ignore[union-attr]
     missing = [name for name in missing if "position_ids" not in name]
     if missing:
@@ -65,15 +70,6 @@ def from_base(folder: Path, n_classes: int) -> "torch.nn.Module":
             f"{folder / WEIGHTS}: lacks {len(missing)} tensors of {config['model_type']}, {missing[0]} first"
         )
     return model
-
-
-def save(model: "torch.nn.Module", folder: Path, config: Mapping[str, Any]) -> None:
-    """Write the weights (safetensors, fp32) and `config` into `folder`."""
-    from safetensors.torch import save as serialised
-
-    weights = {name: tensor.detach().cpu().float().contiguous() for name, tensor in model.state_dict().items()}
-    storage.write_bytes(folder / WEIGHTS, serialised(dict(sorted(weights.items()))))
-    storage.write_text(folder / CONFIG, json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def load(folder: Path) -> "torch.nn.Module":

@@ -1,6 +1,7 @@
 """The lifecycle killed at a moment, taken up by the same command, and looked at: what the tests and bench/kill.py share."""
 
 import contextlib
+import hashlib
 import json
 import os
 import random
@@ -22,7 +23,7 @@ from tiny_project import Project, running_in
 
 from flows import run_lock
 from flows.process_tree import alive, end_group
-from tasks import checksums, dvc_repo, ledger, storage, tracking
+from tasks import checksums, ledger, storage, tracking
 from tasks.paths import STAGES, Paths
 
 STEPS = ("collect", *STAGES, "measure", "release")
@@ -88,12 +89,19 @@ def _await_step(child: "subprocess.Popen[str]", project: Project, recipe: str, s
 
 
 def outputs(project: Project, recipe: str) -> dict[str, dict[str, str]]:
-    """The md5 of everything that each stage has left, by file without the recipe's name."""
-    recorded = dvc_repo.recorded(project.root, recipe)["stages"]
+    """The sha256 of each file that each stage has left, tables without the time at which their rows were collected."""
+    folders = {stage: Paths(project.root, recipe).stage(stage) for stage in STAGES}
     return {
-        stage: {path.replace(f"/{recipe}/", "/"): md5 for path, md5 in dvc_repo.hashes(recorded[stage])["outs"].items()}
-        for stage in STAGES
+        stage: {str(file.relative_to(folder)): _content(file) for file in folder.rglob("*") if file.is_file()}
+        for stage, folder in folders.items()
     }
+
+
+def _content(file: Path) -> str:
+    if file.suffix != ".parquet":
+        return storage.sha256_file(file)
+    table = storage.read_table(file).drop(columns="collected_at", errors="ignore")
+    return hashlib.sha256(table.to_json(orient="split", date_format="iso").encode()).hexdigest()
 
 
 def weights(project: Project, recipe: str) -> str:

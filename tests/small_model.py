@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks import inference, storage, text_model
+from tasks import inference, model_files, storage, text_model
 from tasks.compress import classify_text as onnx_export
 from tasks.compress.quantise import quantise
 from tasks.paths import Paths
@@ -62,7 +62,7 @@ def write_trained(folder: Path, seed: int = 1) -> None:
         for name, weight in model.named_parameters():
             if weight.ndim == 2:
                 weight.mul_(4.0 if "head" not in name else 12.0)
-    text_model.save(model, folder, {**CONFIG, "classes": list(CLASSES), "max_tokens": MAX_TOKENS})
+    model_files.save(model, folder, {**CONFIG, "classes": list(CLASSES), "max_tokens": MAX_TOKENS})
 
 
 def write_stages(paths: Paths, served: str = "model.int8.onnx", seed: int = 1) -> None:

@@ -182,7 +182,7 @@ def test_records_keep_their_key_group_and_domain() -> None:
     rows = RecordSource.model_validate(
         {"name": "rows", "url": "file:x.csv", "domain": "shop", "columns": {"text": "t", "key": "id", "group": "g"}}
     )
-    table = records_of(rows, [part({"t": "a", "id": "1", "g": "x"}, {"t": "a ", "id": "2", "g": ""})])
+    table = records_of(rows, [part({"t": "a", "id": "1", "g": "x"}, {"t": "a ", "id": "2", "g": ""})], "classify_text")
     assert table["record_id"].tolist() == [record_id("a")] * 2
     assert table["source_key"].tolist() == ["1", "2"]
     assert table["domain"].tolist() == ["shop", "shop"]
@@ -192,4 +192,4 @@ def test_records_keep_their_key_group_and_domain() -> None:
 def test_a_key_that_names_two_texts_is_refused() -> None:
     rows = RecordSource.model_validate({"name": "rows", "url": "file:x.csv", "columns": {"text": "t", "key": "id"}})
     with pytest.raises(SourceError, match="key '1' names two different texts"):
-        records_of(rows, [part({"t": "a", "id": "1"}, {"t": "b", "id": "1"})])
+        records_of(rows, [part({"t": "a", "id": "1"}, {"t": "b", "id": "1"})], "classify_text")

@@ -41,6 +41,13 @@ def test_the_graph_on_the_page_is_the_graph_of_dvc() -> None:
     }
 
 
+def test_the_readme_links_to_every_page_by_its_question() -> None:
+    readme = (ROOT / "README.md").read_text()
+    questions = {page: page.read_text().splitlines()[0].removeprefix("# ") for page in PAGES[1:]}
+    wanted = [f"- [{question}](docs/{page.name})" for page, question in questions.items() if page.name != "commands.md"]
+    assert [line for line in wanted if line not in readme] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_file_that_a_page_links_to_is_there(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())

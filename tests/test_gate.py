@@ -12,6 +12,7 @@ from tasks.release import budgets
 from tasks.release.alpha_spending import Look, next_look, spent_at
 from tasks.release.better import better
 from tasks.release.contest import Answers, Contest, advantage, enough_samples, luck
+from tasks.release.gate import succession
 from tasks.release.not_worse import Part, calibration, holm, judged, no_slice_worse
 from tasks.release.rows import fair_rows
 from tasks.release.sealed_rows import SealedRows, overlap, sealed_rows
@@ -47,6 +48,14 @@ def test_a_clear_gain_and_a_clear_loss_are_told_in_words():
     good, bad = right_on(0, 450, 500), right_on(0, 350, 500)
     assert better(contest(good, bad), GATE, FIRST, "champion 3").reason.startswith("shown better: +0.2")
     assert better(contest(bad, good), GATE, FIRST, "champion 3").reason.startswith("shown worse: -0.2")
+
+
+def test_a_tie_takes_the_place_of_a_champion_that_must_not_stay_and_a_loss_does_not():
+    same, fewer = right_on(0, 400, 500), right_on(0, 330, 500)
+    assert all(check.passed for check in succession(contest(same, same, ["one"] * 500), GATE))
+    (worse, *_) = succession(contest(fewer, same, ["one"] * 500), GATE)
+    assert (worse.name, worse.passed) == ("as good", False)
+    assert "shown worse" in worse.reason
 
 
 def test_four_lucky_rows_are_a_gain_to_the_bootstrap_and_none_to_the_exact_test():

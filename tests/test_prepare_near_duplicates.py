@@ -7,12 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.prepare.duplicates import sifted
+from tasks.prepare.classify_text import compared
 from tasks.prepare.near_duplicates import PERMUTATIONS, bands, originals
+from tasks.recipe import Prepare
 from tasks.similarity import LONGEST_WORDS, jaccard, shingles
 
 WORDS = st.sampled_from(["the", "cat", "sat", "on", "a", "mat", "with", "its", "hat", "and", "bat"])
 TEXTS = st.lists(st.lists(WORDS, max_size=30).map(" ".join), max_size=25)
+
+
+def sifted(records: pd.DataFrame, similarity: float | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return compared(records, Prepare(near_duplicate_similarity=similarity), lambda _done, _note="": None)
 
 
 def table(texts: list[str]) -> pd.DataFrame:

@@ -18,7 +18,7 @@ def broken(tmp_path, before, after):
     return file
 
 
-@pytest.mark.parametrize("name", ["feedback", "inbox"])
+@pytest.mark.parametrize("name", ["feedback", "inbox", "digits", "fashion", "cifar10"])
 def test_the_recipes_of_the_project_are_in_order(name):
     assert load(ROOT / f"recipes/{name}.yaml").name == name
 
@@ -26,7 +26,7 @@ def test_the_recipes_of_the_project_are_in_order(name):
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        ("batch_size", "batch_sise", "train.batch_sise: is no key that a recipe knows; known are: base_model"),
+        ("batch_size", "batch_sise", "train.batch_sise: is no key that a recipe knows; known are: augment, base_model"),
         ("confidence: 0.95", "confidence: 1.5", "evaluate.confidence: input should be less than 1, not 1.5"),
         ("cuts: [-0.5, 0.5]", "cuts: [0.5]", "labels: 3 classes need 2 cuts, not 1"),
         ("cuts: [-0.5, 0.5]", "cuts: [0.5, -0.5]", "must rise and lie between"),
@@ -35,7 +35,7 @@ def test_the_recipes_of_the_project_are_in_order(name):
         ("name: feedback", "name: other", "it must be the file's name, 'feedback'"),
         ("url: pypi:vaderSentiment==3.3.1", "url: pypi:vaderSentiment", "names no version"),
         ("url: pypi:vaderSentiment==3.3.1", "url: ftp:x", "string should match pattern"),
-        ("kind: classify_text", "kind: classify", "kind: input should be 'classify_text'"),
+        ("kind: classify_text", "kind: classify", "kind: input should be 'classify_text' or 'classify_image'"),
         ("title: Customer feedback on products\n", "", "title: is missing"),
         ("split: {by: hash, validation: 0.1, test: 0.2}", "split: {test: 0.95}", "leave nothing to train on"),
     ],
@@ -55,7 +55,7 @@ def test_all_faults_are_told_at_once(tmp_path):
 
 
 def test_a_missing_recipe_names_those_that_are_there():
-    with pytest.raises(RecipeError, match="known are: feedback, inbox"):
+    with pytest.raises(RecipeError, match="known are: cifar10, digits, fashion, feedback, inbox"):
         load(ROOT / "recipes/none.yaml")
 
 

@@ -166,8 +166,12 @@ def test_keys_are_asked_for_and_revoked_while_it_runs(small_versions: list[Path]
         assert endpoint.client.get("/metrics").status_code == 401
         assert endpoint.client.get("/healthz").status_code == 200
         bearer = {"Authorization": f"Bearer {key}"}
-        endpoint.predict("bad", **bearer)
+        first = endpoint.predict("bad", **bearer)
         assert endpoint.client.get("/v1/recent", headers=bearer).status_code == 403
+        desk = {"Authorization": f"Bearer {keys.add(path, 'desk', ('feedback',))}"}
+        time.sleep(1.2)
+        bare = endpoint.client.post("/v1/feedback", json={"id": first["id"], "class": "neutral"}, headers=desk)
+        assert (bare.status_code, bare.json()["error"]) == (422, "text: must come with the correction; it was not kept")
         keys.revoke(path, "shop")
         time.sleep(1.2)
         assert endpoint.client.post("/v1/predict", json={"text": "bad"}, headers=bearer).status_code == 401
@@ -217,7 +221,7 @@ def test_a_better_challenger_is_promoted_by_what_users_say_and_the_ledger_knows(
 
 
 def answer(version: int, predicted: str, arm: str = "champion", shadow: str | None = None) -> Answer:
-    return Answer(time.time(), "0", version, arm, None, None, predicted, 0.9, shadow=shadow)
+    return Answer(time.time(), "0", version, arm, None, predicted, 0.9, shadow=shadow)
 
 
 def contest(home: Path, mode: str, promoted: list[int]) -> Contest:

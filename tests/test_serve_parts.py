@@ -192,7 +192,7 @@ def test_a_log_that_cannot_be_written_keeps_rows_within_bounds_and_says_so(tmp_p
 def test_the_memory_of_recent_answers_is_bounded() -> None:
     recent = Recent()
     for number in range(MOST + 5):
-        recent.add(Answer(0.0, str(number), 1, "champion", None, None, "neutral", 0.5))
+        recent.add(Answer(0.0, str(number), 1, "champion", None, "neutral", 0.5))
     assert recent.get("4") is None
     assert recent.get("5") is not None
     assert [answer.prediction_id for answer in recent.last(2)] == [str(MOST + 4), str(MOST + 3)]

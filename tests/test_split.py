@@ -19,7 +19,8 @@ from tasks.recipe import Recipe, Split
 from tasks.records import record_id, typed
 from tasks.split.by_time import boundaries, by_time, latest_times, nearest_day
 from tasks.split.card import card
-from tasks.split.leaks import refuse_leaks, words
+from tasks.split.classify_text import SAME, same, words
+from tasks.split.leaks import refuse_leaks
 from tasks.split.run import SPLITS, decided, run
 
 CLASSES = ("ham", "spam")
@@ -114,7 +115,7 @@ def test_every_record_has_exactly_one_split_and_no_group_straddles(entries: list
     assert splits.isin(SPLITS).all()
     assert len(splits) == len(records)
     assert (splits.groupby(keys).nunique() <= 1).all()
-    refuse_leaks(records, splits, keys, "text")
+    refuse_leaks(records["record_id"], splits, {"group": keys, SAME: same(records)})
 
 
 @settings(max_examples=50)
@@ -265,7 +266,7 @@ def test_a_record_and_a_group_in_two_splits_are_told_together() -> None:
     twice = pd.concat([records, records[:1]], ignore_index=True)
     splits = pd.Series(["train", "test", "test"])
     with pytest.raises(PromiseError) as caught:
-        refuse_leaks(twice, splits, group_keys(twice), "text")
+        refuse_leaks(twice["record_id"], splits, {"group": group_keys(twice), SAME: same(twice)})
     for what in ("record_id", "group", "text"):
         assert f"1 times in two splits the same {what}" in str(caught.value)
 
@@ -329,3 +330,17 @@ def test_of_many_domains_the_card_shows_the_largest() -> None:
     page = card({"train": labelled}, CLASSES, "How.", 0)
     assert page.index("| large |") < page.index("| source00 |")
     assert "| source29 |" not in page
+
+
+def test_the_publishers_own_test_set_is_the_test_split_and_no_other_record_is() -> None:
+    records = record_rows([(None, 1, "x")] * 60 + [(None, 1, "y")] * 20)
+    wanted = Split(by="source", test_sources=("y",), validation=0.3)
+    splits, how = decided(records, group_keys(records), wanted)
+    assert ((splits == "test") == (records["source"] == "y")).all()
+    assert 5 < (splits == "validation").sum() < 35
+    assert how.startswith("The records of y are the test set")
+
+
+def test_a_test_source_without_by_source_is_refused() -> None:
+    with pytest.raises(ValueError, match="by: source and test_sources go together"):
+        Split(test_sources=("y",))

@@ -221,5 +221,7 @@ def test_a_misspelt_key_of_a_suite_is_an_error(
 
 
 def test_an_unknown_suite_names_those_that_are_there() -> None:
-    with pytest.raises(RecipeError, match=r"nothing.json: there is no such suite; known are: class_labels, rated"):
+    with pytest.raises(
+        RecipeError, match=r"nothing.json: there is no such suite; known are: class_labels, image_records, rated"
+    ):
         read_suite(EXPECTATIONS, "nothing")

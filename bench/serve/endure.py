@@ -18,7 +18,7 @@ from compare import free_port, running
 from load import Result, Target, loaded
 
 LIMIT_S, RECOVERY_S = 10, 10
-CLIENTS, CROWD = 64, 512
+CLIENTS, CROWD = 64, 1024
 
 
 class Memory(threading.Thread):
@@ -74,9 +74,9 @@ def main() -> None:
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start, {said.minutes:g} minutes")
         print("| load | answered/s | statuses | p50 ms | p99 ms of answered | memory |\n|---|---:|---|---:|---:|---|")
         limit = watched(pid, "limit (64 clients)", target, texts, CLIENTS, LIMIT_S).rate
-        watched(pid, f"80 % ({0.8 * limit:.0f}/s)", target, texts, CROWD, seconds * 0.8, 0.8 * limit)
-        watched(pid, f"200 % ({2 * limit:.0f}/s)", target, texts, 2 * CROWD, seconds * 0.2, 2 * limit)
-        watched(pid, f"after: 80 % ({0.8 * limit:.0f}/s)", target, texts, CROWD, RECOVERY_S, 0.8 * limit)
+        watched(pid, f"80 % ({0.8 * limit:.0f}/s)", target, texts, CLIENTS, seconds * 0.8, 0.8 * limit)
+        watched(pid, f"200 % ({2 * limit:.0f}/s)", target, texts, CROWD, seconds * 0.2, 2 * limit)
+        watched(pid, f"after: 80 % ({0.8 * limit:.0f}/s)", target, texts, CLIENTS, RECOVERY_S, 0.8 * limit)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -11,7 +12,7 @@ from typing import IO
 
 import pandas as pd
 
-from tasks import storage
+from tasks import storage, tracking
 from tasks.collect import archive, hub
 from tasks.collect.origins import named, own_path, shown
 from tasks.errors import SourceError
@@ -20,7 +21,15 @@ from tasks.paths import Paths
 from tasks.recipe import BaseModelOrigin, Origin
 
 WEIGHTS = "model.safetensors"
-FILES = (WEIGHTS, "config.json", "tokenizer.json")
+ORIGIN = "origin.json"
+"""Which version of our own a model is, where it is one."""
+
+PREPROCESSOR = "preprocessor_config.json"
+FILES = {
+    "classify_text": (WEIGHTS, "config.json", "tokenizer.json"),
+    "classify_image": (WEIGHTS, "config.json", PREPROCESSOR),
+}
+"""What a model is made of, by kind: weights, how the network is built, how its input is made."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 """Weights in these run code when they are loaded; they are refused."""
 
@@ -41,19 +50,21 @@ def no_staging_left(paths: Paths) -> Iterator[None]:
         shutil.rmtree(staging(paths), ignore_errors=True)
 
 
-def staged(origin: BaseModelOrigin, paths: Paths, fetch: Callable[[Origin], Path]) -> Path:
-    """The staging folder with the model's three files, whole and readable.
+def staged(origin: BaseModelOrigin, kind: str, paths: Paths, fetch: Callable[[Origin], Path]) -> Path:
+    """The staging folder with the three files of a model of that kind, whole and readable.
 
     Raises SourceError: a file is missing or damaged, or the weights are pickles.
     """
     folder = staging(paths)
     shutil.rmtree(folder, ignore_errors=True)
-    names = []
-    for name, stream in _files(origin, paths, fetch):
+    names, wanted = [], FILES[kind]
+    for name, stream in _files(origin, wanted, paths, fetch):
         names.append(name)
-        if name in FILES:
+        if name in (*wanted, ORIGIN):
             storage.write_with(folder / name, partial(shutil.copyfileobj, stream))
-    if fault := _fault(names) or _damage(folder):
+    # A version of our own says in its config.json how its input is made.
+    needed = [name for name in wanted if name != PREPROCESSOR] if ORIGIN in names else wanted
+    if fault := _fault(names, needed) or _damage(folder, needed):
         raise SourceError(f"{named(origin)}: {fault}")
     return folder
 
@@ -61,7 +72,8 @@ def staged(origin: BaseModelOrigin, paths: Paths, fetch: Callable[[Origin], Path
 def land_model(folder: Path, paths: Paths, source: Reading, collected_at: pd.Timestamp) -> bool:
     """Whether the staged model is another one than stands there; then it takes its place, the manifest last."""
     files = {
-        name: {"sha256": storage.sha256_file(folder / name), "size": (folder / name).stat().st_size} for name in FILES
+        file.name: {"sha256": storage.sha256_file(file), "size": file.stat().st_size}
+        for file in sorted(folder.iterdir())
     }
     manifest = paths.base_model / "manifest.json"
     before = storage.read_json(manifest) if manifest.is_file() else {}
@@ -69,18 +81,30 @@ def land_model(folder: Path, paths: Paths, source: Reading, collected_at: pd.Tim
     if not same:
         manifest.unlink(missing_ok=True)
         paths.base_model.mkdir(parents=True, exist_ok=True)
-        for name in FILES:
+        for name in files:
             (folder / name).replace(paths.base_model / name)
         content = {"files": files, "collected_at": collected_at.isoformat(), "sources": [asdict(source)]}
         storage.write_json(manifest, content)
     return not same
 
 
-def _files(origin: BaseModelOrigin, paths: Paths, fetch: Callable[[Origin], Path]) -> Files:
+def land_nothing(paths: Paths, collected_at: pd.Timestamp) -> bool:
+    """Say in the manifest that training starts from nothing, and remove an earlier model's files."""
+    for name in {ORIGIN, *(name for names in FILES.values() for name in names)}:
+        (paths.base_model / name).unlink(missing_ok=True)
+    content = {"files": {}, "collected_at": collected_at.isoformat(), "sources": []}
+    storage.write_json(paths.base_model / "manifest.json", content)
+    return True
+
+
+def _files(origin: BaseModelOrigin, wanted: Sequence[str], paths: Paths, fetch: Callable[[Origin], Path]) -> Files:
     """The names and contents of the files that lie side by side in the model's folder."""
     own = own_path(origin, paths.root) if origin.url.startswith("file:") else None
-    if origin.url.startswith("hf:"):
-        yield from _of_folder(hub.model_folder(origin, paths, FILES))
+    if origin.url.startswith("registry:"):
+        with tempfile.TemporaryDirectory() as folder:
+            yield from _of_folder(released(origin.url.removeprefix("registry:"), wanted, Path(folder)))
+    elif origin.url.startswith("hf:"):
+        yield from _of_folder(hub.model_folder(origin, paths, wanted))
     elif own is not None and own.is_dir():
         if origin.sha256:
             raise SourceError(f"{own}: is a folder, which has no sha256; leave it out")
@@ -92,6 +116,25 @@ def _files(origin: BaseModelOrigin, paths: Paths, fetch: Callable[[Origin], Path
                 yield PurePosixPath(name).name, stream
 
 
+def released(address: str, wanted: Sequence[str], folder: Path) -> Path:
+    """The folder with the model's files of a released version (`feedback@7`, `feedback@champion`), and origin.json.
+
+    That says which version it was. Raises SourceError without MLflow, such a version, or its weights.
+    """
+    name, _, which = address.partition("@")
+    if tracking.uri() is None:
+        raise SourceError("a version of our own needs MLflow; start it with tidemill up, or collect in tidemill run")
+    known = tracking.versions(name)
+    found = next((version for version in known if which in (str(version.number), *version.aliases)), None)
+    if found is None:
+        there = ", ".join(f"{name}@{version.number}" for version in known) or "none"
+        raise SourceError(f"there is no such version; there are: {there}")
+    files = [tracking.download(found, file, folder) for file in wanted if file != PREPROCESSOR]
+    lineage = found.tags.get(tracking.LINEAGE_TAG)
+    storage.write_json(files[0].parent / ORIGIN, {"recipe": name, "version": found.number, "lineage": lineage})
+    return files[0].parent
+
+
 def _of_folder(folder: Path) -> Files:
     for path in sorted(folder.iterdir()):
         if path.is_file():
@@ -99,19 +142,19 @@ def _of_folder(folder: Path) -> Files:
                 yield path.name, file
 
 
-def _fault(names: list[str]) -> str | None:
+def _fault(names: Sequence[str], wanted: Sequence[str]) -> str | None:
     """Why these files are no model for us, or None."""
-    missing = [name for name in FILES if name not in names]
+    missing = [name for name in wanted if name not in names]
     if WEIGHTS in missing and any(name.endswith(PICKLES) for name in names):
         return f"holds its weights as pickles only, which can run code when loaded; choose a model with {WEIGHTS}"
     if WEIGHTS in missing and any(name.endswith(".safetensors") for name in names):
         return f"has its weights in several files; choose a model with one {WEIGHTS}"
-    return f"lacks {' and '.join(missing)}; a model is a folder with {', '.join(FILES)}" if missing else None
+    return f"lacks {' and '.join(missing)}; a model is a folder with {', '.join(wanted)}" if missing else None
 
 
-def _damage(folder: Path) -> str | None:
+def _damage(folder: Path, wanted: Sequence[str]) -> str | None:
     """Which of the files is damaged and how, or None."""
-    for name in FILES[1:]:
+    for name in (name for name in wanted if name != WEIGHTS):
         try:
             json.loads((folder / name).read_text(encoding="utf-8"))
         except ValueError as error:

@@ -23,8 +23,8 @@ def card(recipe: Recipe, readings: Sequence[Reading], refused: Sequence[str], to
         _row(source.name, named(source), source.licence, by_name.get(source.name))
         for source in (*recipe.sources, *recipe.labels.sources)
     ]
-    model = recipe.train.base_model
-    rows.append(f"| base_model | {named(model)} | {model.licence} | | |")
+    if model := recipe.train.base_model:
+        rows.append(f"| base_model | {named(model)} | {model.licence} | | |")
     table = ["| source | origin | licence | rows read | new |", "|---|---|---|---:|---:|", *rows]
     summary = f"{totals[0]:,} records and {totals[1]:,} label rows have landed so far."
     notes = [f"Refused {len(refused)}:", *(f"- {note}" for note in refused)] if refused else []

@@ -21,7 +21,14 @@ Download = Callable[[Origin, Path], None]
 def downloads() -> dict[str, Download]:
     """How the bytes of each URL scheme come here."""
     stores = dict.fromkeys(object_store.EXTRAS, object_store.download)
-    return {"http": web.download, "https": web.download, "pypi": packages.pypi, "npm": packages.npm, **stores}
+    return {
+        "http": web.download,
+        "https": web.download,
+        "pypi": packages.pypi,
+        "npm": packages.npm,
+        "package": packages.installed,
+        **stores,
+    }
 
 
 def local_file(origin: Origin, paths: Paths) -> Path:

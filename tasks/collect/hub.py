@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -30,10 +31,20 @@ def dataset_table(source: Table, paths: Paths) -> pd.DataFrame:
     cache = str(paths.home / "hub")
     try:
         found = datasets.load_dataset(name, configuration, split=slice_name, revision=revision, cache_dir=cache)
-        rows = [dict(row) for row in found]
+        rows = [dict(row) for row in _encoded(found)]
     except Exception as error:  # datasets lets through what every backend of it raises
         raise _unreadable(source, error) from error
     return table_of(rows, pd.RangeIndex(1, len(rows) + 1, name="row"))
+
+
+def _encoded(found: Any) -> Any:
+    """The dataset with its images as the bytes they are stored in, not decoded by it."""
+    import datasets
+
+    images = [name for name, feature in found.features.items() if isinstance(feature, datasets.Image)]
+    for name in images:
+        found = found.cast_column(name, datasets.Image(decode=False))
+    return found
 
 
 def model_folder(origin: Origin, paths: Paths, names: Sequence[str]) -> Path:

@@ -55,14 +55,16 @@ def incoming(recipe: Recipe, paths: Paths, wanted: Collection[str], landed: pd.D
     labelled = [source for source in recipe.labels.sources if source.name in wanted]
     needed = {*wanted, *(source.of for source in labelled)}
     sources = [source for source in recipe.sources if source.name in needed]
-    model = {"base_model": recipe.train.base_model} if "base_model" in wanted else {}
+    model = {"base_model": recipe.train.base_model} if recipe.train.base_model and "base_model" in wanted else {}
     origins = {**{source.name: source for source in (*sources, *labelled)}, **model}
     evidence, lost = attempted({name: partial(evidence_of, origin, paths, fetch) for name, origin in origins.items()})
-    records, wrong = attempted({s.name: partial(_records, s, read) for s in sources if s.name not in lost})
+    records, wrong = attempted({s.name: partial(_records, s, read, recipe.kind) for s in sources if s.name not in lost})
     known = known_records(recipe, records, landed, tombstones.read(paths.root))
     complete = [s for s in labelled if s.name not in lost] if records.keys() == {s.name for s in sources} else []
     labels, mislabelled = attempted({s.name: partial(_labels, s, read, known) for s in complete})
-    models, unfit = attempted({n: partial(staged, m, paths, fetch) for n, m in model.items() if n not in lost})
+    models, unfit = attempted(
+        {n: partial(staged, m, recipe.kind, paths, fetch) for n, m in model.items() if n not in lost}
+    )
     if faults := {**lost, **wrong, **mislabelled, **unfit}:
         raise together(faults, f"collect {recipe.name}")
     return Incoming(records, labels, models.get("base_model"), evidence)
@@ -83,8 +85,8 @@ def known_records(
     return Known(frozenset(rows["record_id"]), by_key, complete, marks)
 
 
-def _records(source: RecordSource, read: Read) -> pd.DataFrame:
-    return records_of(source, read(source))
+def _records(source: RecordSource, read: Read, kind: str) -> pd.DataFrame:
+    return records_of(source, read(source), kind)
 
 
 def _labels(source: LabelSource, read: Read, known: Known) -> LabelRows:
@@ -113,7 +115,7 @@ def together(faults: Mapping[str, TidemillError], heading: str) -> SourceError:
 
 def evidence_of(origin: Origin, paths: Paths, fetch: Fetch) -> Evidence:
     """The evidence of an origin, taken before it is read, so that a later change is always noticed."""
-    if origin.url.startswith(("sql:", "hf:")):
+    if origin.url.startswith(("sql:", "hf:", "registry:")):
         return Evidence()
     own = own_path(origin, paths.root) if origin.url.startswith("file:") else None
     if own is not None and own.is_dir() and isinstance(origin, BaseModelOrigin):

@@ -8,13 +8,20 @@ import pandas as pd
 
 from tasks import tombstones
 from tasks.annotations import OWN_COLUMNS
+from tasks.collect import classify_image, classify_text
 from tasks.collect.columns import checked, mapped, numbers, places, times
 from tasks.collect.reading import Part
-from tasks.collect.records import record_ids
 from tasks.errors import RecipeError, SourceError
 from tasks.recipe import Column, LabelSource
+from tasks.records import CONTENT_COLUMN
 
-FINDERS = ("record_id", "key", "text")
+CONTENTS = {
+    CONTENT_COLUMN["classify_text"]: classify_text.contents,
+    CONTENT_COLUMN["classify_image"]: classify_image.contents,
+}
+"""How a content becomes its record's identity, by the column that holds it."""
+
+FINDERS = ("record_id", "key", *CONTENTS)
 """The columns that find a label's record; a source has one of them."""
 
 KNOWN = ("label", "annotator", "labelled_at", "seconds", *FINDERS)
@@ -70,7 +77,8 @@ def _labels(source: LabelSource, part: Part, known: Known) -> tuple[pd.DataFrame
         "seconds": numbers(labels["seconds"], part.name),
     }
     table = labels.assign(**times_and_costs, source=pd.Series(source.name, index=labels.index, dtype="str"))
-    return (_spread(table, part.name) if source.many else table), notes
+    spread = _spread(table, part.name) if source.many else table
+    return (_named(spread, source.names, part.name) if source.names else spread), notes
 
 
 def _columns(source: LabelSource, part: Part) -> dict[str, Column]:
@@ -95,8 +103,8 @@ def _columns(source: LabelSource, part: Part) -> dict[str, Column]:
 def _found(source: LabelSource, name: str, cells: pd.DataFrame, finder: str, known: Known) -> pd.DataFrame:
     """The cells with their record's id. Raises SourceError when a record is not there."""
     ids = cells["record_id"]
-    if finder == "text":
-        ids = record_ids(cells["text"].fillna("").astype("str"))
+    if finder in CONTENTS:
+        ids = CONTENTS[finder](cells[finder])["record_id"]
     elif finder == "key":
         ids = cells["key"].map(known.by_key.get(source.of or "", {})).astype("str")
     there = ids.isin(known.record_ids)
@@ -117,6 +125,16 @@ def _spread(table: pd.DataFrame, name: str) -> pd.DataFrame:
     filled = [items or [] for items in lists]
     rows = table.take([row for row, items in enumerate(filled) for _ in items])
     return rows.assign(label=pd.Series([item for items in filled for item in items], index=rows.index, dtype="str"))
+
+
+def _named(table: pd.DataFrame, names: Sequence[str], name: str) -> pd.DataFrame:
+    """The labels by the names that their numbers mean. Raises SourceError that names the first that means nothing."""
+    meaning = {str(number): meant for number, meant in enumerate(names)}
+    unknown = ~table["label"].isin(meaning)
+    if unknown.any():
+        where = places(table.loc[unknown, "label"])
+        raise SourceError(f"{name}, {where}: is no number from 0 to {len(names) - 1}, which `names` gives a name")
+    return table.assign(label=table["label"].map(meaning).astype("str"))
 
 
 def _items(cell: str) -> list[str] | None:

@@ -8,15 +8,15 @@ from typing import Any
 import pandas as pd
 
 from tasks import manifests, shards, storage
-from tasks.collect.base_model import land_model
+from tasks.collect.base_model import land_model, land_nothing
 from tasks.collect.incoming import Evidence, Incoming
 from tasks.collect.origins import declaration, shown
 from tasks.collect.pending import label_declaration
 from tasks.manifests import Reading
 from tasks.paths import Paths
 from tasks.recipe import Origin, Recipe, Table
+from tasks.records import record_columns
 
-RECORD_ORDER = ["record_id", "text", "source", "source_key", "domain", "group", "happened_at", "collected_at"]
 LABEL_ORDER = ["record_id", "annotator", "label", "labelled_at", "seconds", "source"]
 
 
@@ -35,7 +35,7 @@ def land(recipe: Recipe, paths: Paths, came: Incoming, wanted: Sequence[str], no
     landed = Landed(
         _land_records(recipe, paths, came, wanted, now),
         _land_labels(recipe, paths, came, now),
-        _land_model(recipe, paths, came, now),
+        _land_model(recipe, paths, came, wanted, now),
     )
     _remember(paths, known, {paths.raw: landed.records, paths.labels: landed.labels})
     return landed
@@ -54,7 +54,7 @@ def _land_records(
     read = {name: len(table) for name, table in tables.items()}
     readings = _readings([s for s in recipe.sources if s.name in tables], said, came.evidence, read, fresh)
     stamped = fresh.assign(collected_at=pd.Series(now, index=fresh.index, dtype="datetime64[us, UTC]"))
-    shards.land(paths.raw, stamped[RECORD_ORDER], readings, now)
+    shards.land(paths.raw, stamped[record_columns(recipe.kind)], readings, now)
     return readings
 
 
@@ -71,10 +71,12 @@ def _land_labels(recipe: Recipe, paths: Paths, came: Incoming, now: pd.Timestamp
     return readings
 
 
-def _land_model(recipe: Recipe, paths: Paths, came: Incoming, now: pd.Timestamp) -> bool:
+def _land_model(recipe: Recipe, paths: Paths, came: Incoming, wanted: Sequence[str], now: pd.Timestamp) -> bool:
+    model = recipe.train.base_model
+    if model is None:
+        return "base_model" in wanted and land_nothing(paths, now)
     if came.base_model is None:
         return False
-    model = recipe.train.base_model
     source = _reading("base_model", model, declaration(model), came.evidence["base_model"], (0, 0))
     return land_model(came.base_model, paths, source, now)
 

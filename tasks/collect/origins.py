@@ -38,7 +38,9 @@ def declaration(*origins: Origin | None) -> str:
 
 
 def pinned(origin: Origin) -> bool:
-    """Whether the origin names its bytes for ever: by sha256, or by the commit of a hub's repository."""
+    """Whether the origin names its bytes for ever: by sha256, a hub's commit, or a version's number."""
+    if origin.url.startswith("registry:"):
+        return origin.url.rpartition("@")[2].isdigit()
     return origin.sha256 is not None or (origin.url.startswith("hf:") and _COMMIT.search(origin.url) is not None)
 
 

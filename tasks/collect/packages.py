@@ -52,6 +52,19 @@ def npm(origin: Origin, target: Path) -> None:
         _single_file(folder).replace(target)
 
 
+def installed(origin: Origin, target: Path) -> None:
+    """Copy `package:MODULE/PATH`, a file of an installed Python package, to `target`. Raises SourceError."""
+    name, _, inside = origin.url.partition(":")[2].partition("/")
+    spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise SourceError(f"no Python package {name!r} is installed; write package:MODULE/PATH")
+    folders = [Path(folder).resolve() for folder in spec.submodule_search_locations]
+    found = [file for folder in folders if (file := (folder / inside).resolve()).is_relative_to(folder)]
+    if not any(file.is_file() for file in found):
+        raise SourceError(f"the package {name} has no file {inside!r}; another version of it may have")
+    shutil.copyfile(next(file for file in found if file.is_file()), target)
+
+
 def _wanted(origin: Origin, form: re.Pattern[str], example: str) -> str:
     package = origin.url.partition(":")[2]
     if not form.fullmatch(package):

@@ -47,6 +47,8 @@ def _model_settled(recipe: Recipe, paths: Paths) -> bool:
     if not known or not all((paths.base_model / name).is_file() for name in known[0]["files"]):
         return False
     origin = recipe.train.base_model
+    if origin is None:
+        return not known[0]["files"]
     entries = [entry for entry in known[0]["sources"] if entry["declaration"] == declaration(origin)]
     own = own_path(origin, paths.root)
     if entries and origin.url.startswith("file:") and own.is_dir():

@@ -10,6 +10,7 @@ import pandas as pd
 from tasks.collect import archive, database, hub, label_studio
 from tasks.collect.mail import mail_table
 from tasks.collect.origins import named, shown
+from tasks.collect.pixels import cifar_table, idx_table, image_files, with_images
 from tasks.collect.tables import READERS
 from tasks.errors import RecipeError, SourceError
 from tasks.paths import Paths
@@ -25,6 +26,12 @@ ENDINGS = {
     ".parquet": "parquet",
     ".pq": "parquet",
     ".eml": "mail",
+    ".png": "images",
+    ".jpg": "images",
+    ".jpeg": "images",
+    ".gif": "images",
+    ".webp": "images",
+    ".bmp": "images",
 }
 """The format of a file whose recipe names none."""
 
@@ -58,6 +65,8 @@ def file_parts(source: Table, path: Path) -> list[Part]:
     contents = ((name, stream.read()) for name, stream in _chained(first, members))
     if form == "mail":
         return [Part(named(source), mail_table(contents, source.encoding))]
+    if form == "images":
+        return [Part(named(source), image_files(contents))]
     read = _reader(form, source)
     return [_part(name, content, source, read) for name, content in contents]
 
@@ -67,7 +76,7 @@ def format_of(name: str, source: Table) -> str:
     path = PurePosixPath(name.partition("?")[0])
     ending = path.suffix if path.suffix not in (".gz", ".bz2", ".xz") else PurePosixPath(path.stem).suffix
     if ending.lower() not in ENDINGS:
-        known = "csv, tsv, jsonl, json_files, parquet, mail or label_studio"
+        known = "csv, tsv, jsonl, json_files, parquet, mail, label_studio, images, idx or cifar"
         raise RecipeError(f"{source.name}.format: cannot be told from {path.name!r}; set it to {known}")
     return ENDINGS[ending.lower()]
 
@@ -82,9 +91,12 @@ def _reader(form: str, source: Table) -> Callable[[bytes], tuple[pd.DataFrame, t
         label = source.columns.get("label")
         control = label.column if isinstance(label, Column) else label
         return lambda content: label_studio.export_table(content, None if control is None else str(control))
-    if form not in READERS:
-        raise RecipeError(f"{source.name}.format: {form} needs a sql: or hf: source; a file is {', '.join(READERS)} …")
-    return lambda content: (READERS[form](content, source), ())
+    readers = {**READERS, "idx": idx_table, "cifar": cifar_table}
+    if form not in readers:
+        raise RecipeError(f"{source.name}.format: {form} needs a sql: or hf: source; a file is {', '.join(readers)} …")
+    if (pixels := source.pixels) is not None:
+        return lambda content: (with_images(readers[form](content, source), pixels), ())
+    return lambda content: (readers[form](content, source), ())
 
 
 def _part(

@@ -9,7 +9,7 @@ from tasks.errors import TidemillError
 from tasks.paths import Paths
 from tasks.recipe import Origin, Table
 
-READ_BY = {"url", "sha256", "member", "format", "header", "encoding", "query", "split", "limit"}
+READ_BY = {"url", "sha256", "member", "format", "header", "encoding", "query", "split", "limit", "pixels"}
 """What decides the rows of a table."""
 
 

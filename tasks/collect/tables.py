@@ -5,6 +5,7 @@ import datetime as dt
 import io
 import json
 import math
+import mimetypes
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from tasks.errors import SourceError
+from tasks.images import data_uri
 from tasks.recipe import Table
 
 _SHOWN_FAULTS = 3
@@ -105,7 +107,7 @@ def table_of(rows: Sequence[Mapping[str, Any]], index: pd.Index) -> pd.DataFrame
 
 
 def text_of(value: Any) -> str | None:
-    """A cell as text: numbers as Python writes them, times in ISO 8601, lists and objects as JSON."""
+    """A cell as text: numbers as Python writes them, times in ISO 8601, lists and objects as JSON, images as data URI."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, str):
@@ -113,10 +115,25 @@ def text_of(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
+        return _text_of_bytes(value)
     if isinstance(value, list | tuple | dict):
-        return json.dumps(value, ensure_ascii=False, default=text_of)
+        return _text_of_nested(value)
     return value.isoformat() if isinstance(value, dt.date | dt.time) else str(value)
+
+
+def _text_of_nested(value: Any) -> str:
+    """JSON, or the image where it is one as Hugging Face's datasets keep it."""
+    if isinstance(value, dict) and value.keys() == {"bytes", "path"} and isinstance(value["bytes"], bytes):
+        return _text_of_bytes(value["bytes"], value["path"])
+    return json.dumps(value, ensure_ascii=False, default=text_of)
+
+
+def _text_of_bytes(value: bytes, path: str | None = None) -> str:
+    """Text where the bytes are UTF-8, else a `data:` URI (images); a path's ending tells the media type."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return data_uri(value, mimetypes.guess_type(path)[0] if path else None)
 
 
 def _parsed(text: str, where: str) -> Any:

@@ -1,15 +1,24 @@
-"""ONNX export of a text classifier."""
+"""ONNX export and quantisation of a text classifier."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from tasks import text_model
+from tasks.compress.quantise import quantise as dynamically
+from tasks.recipe import Recipe
 
 if TYPE_CHECKING:
     import torch
 
 OPSET = 17
 """The newest operator set that the tracing exporter of torch 2.13 knows by heart."""
+
+
+def describe(recipe: Recipe, _trained: Path) -> dict[str, Any]:
+    """What model.json says of the input: after how many tokens a text is cut."""
+    return {"max_tokens": recipe.train.max_tokens}
 
 
 def export(trained: Path, path: Path) -> None:
@@ -47,3 +56,8 @@ def _answering(model: "torch.nn.Module") -> "torch.nn.Module":
             return torch.softmax(self.model.head(embedded), dim=-1), embedded  # type: ignore[operator]
 
     return Answering().eval()
+
+
+def quantise(source: Path, target: Path, _records: pd.DataFrame, _description: dict[str, Any]) -> None:
+    """Write `source` (ONNX, fp32) with int8 weights; activations are scaled as they come."""
+    dynamically(source, target)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tasks import inference, storage
-from tasks.latency import ROUNDS, TEXTS, Timings, ratios, timings
+from tasks.latency import CONTENTS, ROUNDS, Timings, ratios, timings
 from tasks.paths import Paths
 from tasks.recipe import Recipe
+from tasks.records import CONTENT_COLUMN
 
 
 def measurement_file(paths: Paths) -> Path:
@@ -34,7 +35,7 @@ def summary(found: Timings) -> dict[str, Any]:
         for file, by in found.items()
         if file != "model.onnx"
     }
-    return {"median": medians, "speedup": speedups, "rounds": ROUNDS, "texts": TEXTS}
+    return {"median": medians, "speedup": speedups, "rounds": ROUNDS, "contents": CONTENTS}
 
 
 def _spread(values: list[float]) -> dict[str, float]:
@@ -44,7 +45,7 @@ def _spread(values: list[float]) -> dict[str, float]:
 def lines(figures: dict[str, Any]) -> list[str]:
     """The figures as lines a person reads."""
     told = [
-        f"{file}: {by['single_ms']:.2f} ms a text one by one, {by['batched_ms']:.2f} ms batched"
+        f"{file}: {by['single_ms']:.2f} ms each, one by one, {by['batched_ms']:.2f} ms batched"
         for file, by in figures["median"].items()
     ]
     for file, by in figures["speedup"].items():
@@ -53,11 +54,12 @@ def lines(figures: dict[str, Any]) -> list[str]:
 
 
 def run(recipe: Recipe, paths: Paths) -> None:
-    """Measure every ONNX file of the compress stage on validation texts and keep the figures."""
+    """Measure every ONNX file of the compress stage on validation records and keep the figures."""
     folder = paths.stage("compress")
     files = sorted(file.name for file in folder.glob("*.onnx"))
     models = {file: inference.load(folder, file, recipe.threads) for file in files}
-    records = storage.read_table(paths.stage("split") / "validation.parquet", columns=["text"])
-    figures = summary(timings(models, records["text"].head(TEXTS).tolist()))
+    column = CONTENT_COLUMN[recipe.kind]
+    records = storage.read_table(paths.stage("split") / "validation.parquet", columns=[column])
+    figures = summary(timings(models, records[column].head(CONTENTS).tolist()))
     storage.write_json(measurement_file(paths), {**figures, "machine": platform.processor() or platform.machine()})
     print("\n".join(lines(figures)), flush=True)

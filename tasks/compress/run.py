@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tasks import inference, storage, text_model
-from tasks.compress.quantise import quantise
+from tasks import inference, storage
 from tasks.errors import PromiseError
 from tasks.paths import Paths
 from tasks.progress import progress
 from tasks.recipe import Recipe
+from tasks.records import CONTENT_COLUMN
 from tasks.statistics import weighted_f1
 
 FP32, INT8 = "model.onnx", "model.int8.onnx"
@@ -37,20 +37,22 @@ def card(scores: dict[str, float], sizes: dict[str, int], chosen: str) -> str:
 
 
 def run(recipe: Recipe, paths: Paths) -> None:
-    """Leave model.onnx, model.int8.onnx (if asked for), tokenizer.json, model.json and card.md."""
+    """Leave model.onnx, model.int8.onnx (if asked for), model.json, what the kind reads beside them, and card.md."""
     folder, trained = paths.stage("compress"), paths.stage("train")
     kind = importlib.import_module(f"tasks.compress.{recipe.kind}")
+    records = _validation(recipe, paths)
+    described = {"classes": list(recipe.labels.classes), "kind": recipe.kind, **kind.describe(recipe, trained)}
     with storage.atomic(folder / FP32) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracing exporter's own deprecation and its notes on shapes
         kind.export(trained, temporary)
     if recipe.compress.int8:
         with storage.atomic(folder / INT8) as temporary:
-            quantise(folder / FP32, temporary)
-    storage.write_bytes(folder / text_model.TOKENIZER, (trained / text_model.TOKENIZER).read_bytes())
-    description = {"classes": list(recipe.labels.classes), "kind": recipe.kind, "max_tokens": recipe.train.max_tokens}
-    storage.write_json(folder / inference.DESCRIPTION, description)
+            kind.quantise(folder / FP32, temporary, records, described)
+    for name in inference.files_beside(recipe.kind):
+        storage.write_bytes(folder / name, (trained / name).read_bytes())
+    storage.write_json(folder / inference.DESCRIPTION, described)
     files = [FP32, INT8] if recipe.compress.int8 else [FP32]
-    scores = _scores(recipe, paths, files)
+    scores = {file: _score(recipe, paths, file, records) for file in files}
     sizes = {file: (folder / file).stat().st_size for file in files}
     chosen = served(scores, recipe.compress.max_f1_loss)
     if recipe.compress.int8 and chosen == FP32:
@@ -59,21 +61,23 @@ def run(recipe: Recipe, paths: Paths) -> None:
             flush=True,
         )
     figures: dict[str, Any] = {"served": chosen, "sizes": sizes, "weighted_f1": scores}
-    storage.write_json(folder / inference.DESCRIPTION, {**description, **figures})
+    storage.write_json(folder / inference.DESCRIPTION, {**described, **figures})
     storage.write_text(folder / "card.md", card(scores, sizes, chosen))
 
 
-def _scores(recipe: Recipe, paths: Paths, files: list[str]) -> dict[str, float]:
-    """Weighted F1 of each file on the validation records, six digits."""
-    records = storage.read_table(paths.stage("split") / "validation.parquet", columns=["text", "label"])
+def _validation(recipe: Recipe, paths: Paths) -> pd.DataFrame:
+    """Contents and labels of the validation records."""
+    path = paths.stage("split") / "validation.parquet"
+    records = storage.read_table(path, columns=[CONTENT_COLUMN[recipe.kind], "label"])
     if records.empty:
-        raise PromiseError(f"{paths.stage('split') / 'validation.parquet'}: has no rows; raise split.validation")
-    return {file: _score(recipe, paths, file, records) for file in files}
+        raise PromiseError(f"{path}: has no rows; raise split.validation")
+    return records
 
 
 def _score(recipe: Recipe, paths: Paths, file: str, records: pd.DataFrame) -> float:
+    """Weighted F1 of the file on the records, six digits."""
     model = inference.load(paths.stage("compress"), file, recipe.threads)
     with progress(f"checking {file}", len(records)) as report:
-        predicted = model.probabilities(records["text"].tolist(), report).argmax(1)
+        predicted = model.probabilities(records[CONTENT_COLUMN[recipe.kind]].tolist(), report).argmax(1)
     truth = pd.Index(recipe.labels.classes).get_indexer(pd.Index(records["label"]))
     return round(float(weighted_f1(np.asarray(truth), predicted, len(model.classes))), 6)

@@ -1,6 +1,8 @@
 """What simple methods answer on the same rows: the least that a model must beat."""
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,22 +17,27 @@ VADER_THRESHOLD = 0.05
 """The authors': compound at or above it is positive, at or below its negative is negative (vaderSentiment's README)."""
 
 
-def baselines(train: pd.DataFrame, texts: Sequence[str], recipe: Recipe) -> dict[str, IntArray]:
-    """The classes that each baseline of the recipe predicts for `texts`, by its name.
+def baselines(train: pd.DataFrame, contents: Sequence[Any], recipe: Recipe) -> dict[str, IntArray]:
+    """The classes that each baseline of the recipe predicts for `contents`, by its name.
 
-    Raises RecipeError when one does not fit the recipe's classes, PromiseError when one cannot learn from `train`.
+    Raises RecipeError when one does not fit the recipe's kind or classes, PromiseError when one cannot learn from
+    `train`.
     """
+    kind = importlib.import_module(f"tasks.evaluate.{recipe.kind}")
+    wanted = kind.BASELINES if recipe.evaluate.baselines is None else recipe.evaluate.baselines
     numbers = class_numbers(train["label"], recipe.labels.classes)
     if not len(numbers):
         raise PromiseError(
             "split/train.parquet: has no rows for the baselines; widen the sources or the split's shares"
         )
-    answers = {
-        "majority": lambda: majority(numbers, len(texts)),
-        "tfidf": lambda: tfidf(train["text"].tolist(), numbers, texts, recipe.threads),
-        "vader": lambda: vader(texts, recipe.labels.classes),
+    answers: dict[str, Callable[[], IntArray]] = {
+        "majority": lambda: majority(numbers, len(contents)),
+        **kind.methods(train, numbers, contents, recipe),
     }
-    return {name: answers[name]() for name in recipe.evaluate.baselines}
+    if unfit := [name for name in wanted if name not in answers]:
+        known = ", ".join(answers)
+        raise RecipeError(f"evaluate.baselines: {unfit[0]} is none for {recipe.kind}; known are: {known}")
+    return {name: answers[name]() for name in wanted}
 
 
 def majority(truth: IntArray, rows: int) -> IntArray:

@@ -7,9 +7,9 @@ from tasks.markdown import table
 COLUMNS = {"accuracy": "accuracy", "weighted_f1": "weighted F1", "macro_f1": "macro F1"}
 
 
-def card(figures: Figures, confidence: float) -> str:
+def card(figures: Figures, confidence: float, noun: str) -> str:
     """Markdown: the finding, everybody's metrics with intervals, how far the model is from each."""
-    sentences = [words.headline(figures), words.strongest_gap(figures), words.beside_a_human(figures)]
+    sentences = [words.headline(figures, noun), words.strongest_gap(figures), words.beside_a_human(figures)]
     header = [f"{figures['rows']:,} test rows", *COLUMNS.values(), "model minus it, weighted F1"]
     rows = [_row(name, figures) for name in ("model", *figures["differences"]["overall"])]
     note = (

@@ -3,12 +3,11 @@
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from tasks import tokens
 from tasks.texts import counts
 
 if TYPE_CHECKING:
@@ -29,12 +28,12 @@ def text_statistics(texts: Sequence[str]) -> pd.DataFrame:
     )
 
 
-def reference_window(test: pd.DataFrame, predictions: pd.DataFrame, rows: int) -> pd.DataFrame:
-    """At most `rows` test rows: those with the lowest salted hash, so that a new record moves few others."""
+def reference_window(statistics: pd.DataFrame, predictions: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """The statistics of at most `rows` test rows: those with the lowest salted hash, so that a new record moves few others."""
     table = pd.concat(
         [
             predictions[["record_id"]],
-            text_statistics(test["text"].tolist()),
+            statistics,
             predictions[["domain", "predicted", "confidence"]],
             (predictions["label"] == predictions["predicted"]).rename("right"),
         ],
@@ -44,13 +43,12 @@ def reference_window(test: pd.DataFrame, predictions: pd.DataFrame, rows: int) -
     return table.loc[ranks.sort_values(kind="stable").index[:rows]].reset_index(drop=True)
 
 
-def with_embeddings(reference: pd.DataFrame, test: pd.DataFrame, model: "Model") -> pd.DataFrame:
+def with_embeddings(reference: pd.DataFrame, contents: "pd.Series[Any]", model: "Model") -> pd.DataFrame:
     """The reference with a column `embedding` (float16) of the served model, or as it is if the model gives none.
 
-    Each text has a pass of its own, as the endpoint may answer it.
+    `contents` are the test rows' by record_id; each has a pass of its own, as the endpoint may answer it.
     """
-    contents = test.set_index("record_id").loc[reference["record_id"], "text"].tolist()
-    rows = tokens.encoded(model.tokenizer, contents)
+    rows = model.encoder.rows(contents.loc[reference["record_id"]].tolist())
     if not rows or model.answers(rows[:1]).embeddings is None:
         return reference
     with ThreadPoolExecutor(model.threads) as pool:

@@ -9,7 +9,7 @@ from tasks.evaluate.answers import FILES, Answers
 from tasks.evaluate.charts import Dots, dot_plot, reliability
 from tasks.evaluate.scores import Figures
 from tasks.evaluate.worst import WorstError
-from tasks.slices import AGREEMENTS, LENGTHS
+from tasks.slices import MEANINGS
 from tasks.statistics import Interval
 
 MOST_SLICES = 12
@@ -19,7 +19,7 @@ LONGEST_NAME = 18
 """Characters of a slice's name that a chart has room for."""
 
 TILES = {
-    "accuracy": ("Accuracy", "share of texts answered right"),
+    "accuracy": ("Accuracy", "share that was answered right"),
     "weighted_f1": ("Weighted F1", "classes count by their size"),
     "macro_f1": ("Macro F1", "every class counts the same"),
     "ece": ("Calibration error", "0 is best"),
@@ -32,6 +32,8 @@ class Subject:
 
     title: str
     """Of the recipe."""
+    noun: str
+    """What a record is called: text, image."""
     sizes: Mapping[str, int]
     """Bytes of the model files by name."""
     confidence: float
@@ -58,7 +60,7 @@ def report(subject: Subject, figures: Figures, answers: Answers, worst: Sequence
         served=answers.served,
         files={name: file for name, file in FILES.items() if name in answers.forms},
         worst=worst,
-        sentences=sentences(figures),
+        sentences=sentences(figures, subject.noun),
         gaps=words.baseline_gaps(figures),
         names=words.NAMES,
         tiles=TILES,
@@ -67,14 +69,14 @@ def report(subject: Subject, figures: Figures, answers: Answers, worst: Sequence
     )
 
 
-def sentences(figures: Figures) -> Mapping[str, str]:
+def sentences(figures: Figures, noun: str) -> Mapping[str, str]:
     """What the figures say, by the name of the sentence."""
     return {
-        "headline": words.headline(figures),
+        "headline": words.headline(figures, noun),
         "strongest_gap": words.strongest_gap(figures),
         "beside_a_human": words.beside_a_human(figures),
         "weakest_slice": words.weakest_slice(figures),
-        "commonest_mistake": words.commonest_mistake(figures),
+        "commonest_mistake": words.commonest_mistake(figures, noun),
         "slice_bounds": slice_bounds(figures),
         "calibration": words.calibration(figures),
     }
@@ -83,8 +85,7 @@ def sentences(figures: Figures) -> Mapping[str, str]:
 def slice_bounds(figures: Figures) -> str:
     """What the names of the ordinal slices in the chart mean."""
     shown = [way for way, slices in figures["slices"].items() if len(slices) > 1]
-    meanings = {"length": LENGTHS, "agreement": AGREEMENTS}
-    listed = ["; ".join(f"{name}: {what}" for name, what in meanings[way].items()) for way in shown if way in meanings]
+    listed = ["; ".join(f"{name}: {what}" for name, what in MEANINGS[way].items()) for way in shown if way in MEANINGS]
     return " ".join(f"{part[0].upper()}{part[1:]}." for part in listed)
 
 

@@ -1,8 +1,10 @@
 """The stage: the test rows and the compressed model in, metrics, predictions, reference window and report out."""
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from threadpoolctl import threadpool_limits
@@ -21,6 +23,7 @@ from tasks.evaluate.worst import worst_errors
 from tasks.paths import Paths
 from tasks.progress import progress
 from tasks.recipe import Recipe
+from tasks.records import CONTENT_COLUMN
 from tasks.slices import slices
 from tasks.statistics import Resampling
 
@@ -41,6 +44,7 @@ def evaluate(
 ) -> Evaluation:
     """Everything that follows from the answers to the test rows and the label rows of all records."""
     resampling = Resampling(subject.samples, subject.confidence, recipe.seed)
+    kind = importlib.import_module(f"tasks.evaluate.{recipe.kind}")
     parts = slices(test)
     pairs = leave_one_out(labels, recipe.labels, test["record_id"].tolist())
     people = humans(pairs, answers.predicted, parts["domain"], len(answers.classes), resampling)
@@ -49,13 +53,13 @@ def evaluate(
     return Evaluation(
         figures,
         table,
-        reference_window(test, table, recipe.drift.reference_rows),
-        report(subject, figures, answers, worst_errors(test, answers)),
-        card(figures, subject.confidence),
+        reference_window(kind.statistics(test), table, recipe.drift.reference_rows),
+        report(subject, figures, answers, worst_errors(test, answers, kind.shown)),
+        card(figures, subject.confidence, subject.noun),
     )
 
 
-def probabilities(folder: Path, file: str, texts: Sequence[str], recipe: Recipe) -> Probabilities:
+def probabilities(folder: Path, file: str, contents: Sequence[Any], recipe: Recipe) -> Probabilities:
     """The model's answers, rows by classes. Raises PromiseError when its classes are not the recipe's."""
     from tasks import inference
 
@@ -65,8 +69,8 @@ def probabilities(folder: Path, file: str, texts: Sequence[str], recipe: Recipe)
             f"{folder / 'model.json'}: classes are {', '.join(model.classes)}, the recipe's are "
             f"{', '.join(recipe.labels.classes)}; train again: python -m tasks train {recipe.name}"
         )
-    with progress(f"apply {file}", len(texts)) as report_progress:
-        return model.probabilities(texts, report_progress)
+    with progress(f"apply {file}", len(contents)) as report_progress:
+        return model.probabilities(contents, report_progress)
 
 
 def served_form(folder: Path) -> str:
@@ -104,21 +108,23 @@ def run(recipe: Recipe, paths: Paths) -> None:
 
     test = read_test(paths.stage("split") / "test.parquet")
     truth = class_numbers(test["label"], recipe.labels.classes)
-    train = storage.read_table(paths.stage("split") / "train.parquet", ["text", "label"])
-    texts = test["text"].tolist()
-    simple = baselines(train, texts, recipe)
+    column = CONTENT_COLUMN[recipe.kind]
+    train = storage.read_table(paths.stage("split") / "train.parquet", [column, "label"])
+    contents = test[column].tolist()
+    simple = baselines(train, contents, recipe)
     models = paths.stage("compress")
     files = {form: file for form, file in FILES.items() if (models / file).is_file()}
-    forms = {form: probabilities(models, file, texts, recipe) for form, file in files.items()}
+    forms = {form: probabilities(models, file, contents, recipe) for form, file in files.items()}
     answers = Answers(recipe.labels.classes, truth, forms, served_form(models), simple)
     sizes = {file: (models / file).stat().st_size for file in files.values()}
-    subject = Subject(recipe.title, sizes, recipe.evaluate.confidence, recipe.evaluate.bootstrap_samples)
+    noun = importlib.import_module(f"tasks.evaluate.{recipe.kind}").NOUN
+    subject = Subject(recipe.title, noun, sizes, recipe.evaluate.confidence, recipe.evaluate.bootstrap_samples)
     with threadpool_limits(recipe.threads):
         found = evaluate(test, read_labels(paths.labels), answers, recipe, subject)
     served = inference.load(models, FILES[answers.served], recipe.threads)
-    found = replace(found, reference=with_embeddings(found.reference, test, served))
+    found = replace(found, reference=with_embeddings(found.reference, test.set_index("record_id")[column], served))
     write(found, paths.stage("evaluate"))
-    print(words.headline(found.figures), flush=True)
+    print(words.headline(found.figures, noun), flush=True)
 
 
 def write(found: Evaluation, folder: Path) -> None:

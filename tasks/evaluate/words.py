@@ -12,22 +12,29 @@ NAMES = {
     "majority": "always the most frequent class",
     "tfidf": "TF-IDF with logistic regression",
     "vader": "VADER",
+    "pixels": "logistic regression on pixels",
 }
 
-SHORT_NAMES = {"model": "This model", "majority": "Majority", "tfidf": "TF-IDF", "vader": "VADER"}
+SHORT_NAMES = {
+    "model": "This model",
+    "majority": "Majority",
+    "tfidf": "TF-IDF",
+    "vader": "VADER",
+    "pixels": "Pixels",
+}
 
 
-def headline(figures: Figures) -> str:
+def headline(figures: Figures, noun: str = "text") -> str:
     """The main finding: how often it is right, and whom it beats."""
     hits = round(100 * figures["overall"]["model"]["accuracy"]["estimate"])
     gaps = baseline_gaps(figures)
     if not gaps:
-        return f"Right on {hits} of 100 texts."
+        return f"Right on {hits} of 100 {noun}s."
     unbeaten = [NAMES[name] for name, gap in gaps.items() if gap["low"] <= 0]
     if not unbeaten:
         every = "its baseline" if len(gaps) == 1 else "every baseline"
-        return f"Right on {hits} of 100 texts, and better than {every}."
-    return f"Right on {hits} of 100 texts, but not shown to be better than {listed(unbeaten)}."
+        return f"Right on {hits} of 100 {noun}s, and better than {every}."
+    return f"Right on {hits} of 100 {noun}s, but not shown to be better than {listed(unbeaten)}."
 
 
 def strongest_gap(figures: Figures) -> str:
@@ -87,7 +94,7 @@ def weakest_slice(figures: Figures) -> str:
     return f"Strongest on {high} ({scores[high]:.2f}), weakest on {low} ({scores[low]:.2f})."
 
 
-def commonest_mistake(figures: Figures) -> str:
+def commonest_mistake(figures: Figures, noun: str = "text") -> str:
     """The confusion with the largest share of its true class; "" when nothing is confused."""
     cells = [
         (cell["estimate"], true, guess)
@@ -98,7 +105,7 @@ def commonest_mistake(figures: Figures) -> str:
     if not cells:
         return "No class is ever mistaken for another."
     share, true, guess = max(cells)
-    return f"Most often mistaken: {true} texts taken for {guess}, {100 * share:.0f} of 100."
+    return f"Most often mistaken: {true} {noun}s taken for {guess}, {100 * share:.0f} of 100."
 
 
 def calibration(figures: Figures) -> str:

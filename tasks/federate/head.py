@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks import storage, text_model
+from tasks import model_files, storage
 from tasks.federate.local import Local, Noise, batches
 from tasks.federate.messages import Arrays
 
@@ -33,7 +33,7 @@ class Encoded:
 def initial(base_model: Path, n_classes: int, seed: int) -> Arrays:
     """A head of zeros: the loss is convex, so that no luck of the draw is needed (and `seed` is not)."""
     del seed
-    width = int(storage.read_json(base_model / text_model.CONFIG)["hidden_size"])
+    width = int(storage.read_json(base_model / model_files.CONFIG)["hidden_size"])
     return {BIAS: np.zeros(n_classes, np.float32), WEIGHT: np.zeros((n_classes, width), np.float32)}
 
 

@@ -1,11 +1,10 @@
 """What all silos of a federation must agree on."""
 
-import hashlib
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from tasks import storage, text_model
+from tasks import model_files, storage
 from tasks.errors import TidemillError
 from tasks.recipe import Federate, Recipe, Strict
 
@@ -29,7 +28,7 @@ def plan(recipe: Recipe, base_model: Path) -> Plan:
         seed=recipe.seed,
         classes=recipe.labels.classes,
         max_tokens=recipe.train.max_tokens,
-        base_model=storage.sha256_file(base_model / text_model.WEIGHTS),
+        base_model=storage.sha256_file(base_model / model_files.WEIGHTS),
         federate=recipe.federate,
     )
 
@@ -44,8 +43,3 @@ def parsed(text: str) -> Plan:
         raise TidemillError(
             f"the server's plan has {key}: {fault['msg'].lower()}; install the server's version of Tidemill"
         ) from error
-
-
-def run_name(described: Plan, attempt: str = "") -> str:
-    """A short name that follows from the plan (and what tells two federations of one plan apart)."""
-    return hashlib.sha256((described.model_dump_json() + attempt).encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
 """The server's side: ask, check, combine, move, write down; killed at any point, it goes on from the last round."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -177,8 +177,3 @@ def resumed(federation: Federation) -> State | None:
     shared = {name.removeprefix("shared."): v for name, v in arrays.items() if name.startswith("shared.")}
     rounds = tuple(Round(**heard) for heard in note["rounds"])
     return State(shared, Moments(arrays["moments.first"], arrays["moments.second"]), rounds)
-
-
-def silos_of(rounds: Sequence[Round]) -> list[str]:
-    """The names of all silos that ever gave a good answer, sorted."""
-    return sorted({silo for heard in rounds for silo in heard.silos})

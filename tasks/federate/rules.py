@@ -51,8 +51,8 @@ def require_speakable(question: Ask) -> None:
         )
 
 
-def require_allowed(home: Path, rules: Rules, plan: Plan, question: Ask) -> None:
-    """Raises PromiseError with the rule that the question would break."""
+def require_allowed(home: Path, rules: Rules, plan: Plan) -> None:
+    """Raises PromiseError with the rule that the plan would break."""
     veto = home / VETO
     if veto.exists():
         raise PromiseError(f"its operator vetoes: {veto.read_text(encoding='utf-8').strip() or 'no reason given'}")
@@ -62,4 +62,3 @@ def require_allowed(home: Path, rules: Rules, plan: Plan, question: Ask) -> None
         raise PromiseError(f"its operator allows {rules.max_rounds} rounds, and the plan has {plan.federate.rounds}")
     if rules.max_epsilon is not None and plan.federate.privacy is None:
         raise PromiseError(f"its operator allows an epsilon of {rules.max_epsilon:g}, and the plan has no privacy")
-    del question

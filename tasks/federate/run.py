@@ -40,7 +40,8 @@ def run(recipe: Recipe, paths: Paths) -> None:
     ensure(files, _hosts(), invited)
     _prepare(homes, described)
     array_file.save(folder / INITIAL, kinds.of(recipe.federate.partial).initial(described, paths.base_model))
-    job = {"plan": described.model_dump(mode="json"), "run": _run_name(folder, described, invited), "invited": invited}
+    run_name = _run_name(folder, [described.model_dump_json(), *invited, str(inputs(recipe, paths))])
+    job = {"plan": described.model_dump(mode="json"), "run": run_name, "invited": invited}
     arrays = carried_out(Site(folder, files, homes, job, os.environ.get(LISTEN)))
     rounds = [Round(**heard) for heard in array_file.note(folder / CHECKPOINT)["rounds"]]
     _leave(recipe, paths, arrays, manifest(described, rounds, inputs(recipe, paths)), rounds)
@@ -99,12 +100,12 @@ def _hosts() -> list[str]:
     return [listen] if listen and listen not in ("0.0.0.0", "::") else []  # noqa: S104 (a comparison)
 
 
-def _run_name(folder: Path, described: Plan, invited: Sequence[str]) -> str:
-    """The name of the run that was cut off, if it was of this very plan; else a new one."""
-    mark = hashlib.sha256(f"{described.model_dump_json()} {invited}".encode()).hexdigest()
+def _run_name(folder: Path, follows_from: Sequence[str]) -> str:
+    """The name of the run that was cut off, if it followed from the same; else a new one."""
+    mark = hashlib.sha256("\n".join(follows_from).encode()).hexdigest()
     left = storage.read_json(folder / OPEN) if (folder / OPEN).is_file() else {}
-    if left.get("plan") != mark:
-        left = {"plan": mark, "run": secrets.token_hex(8)}
+    if left.get("mark") != mark:
+        left = {"mark": mark, "run": secrets.token_hex(8)}
         storage.write_json(folder / OPEN, left)
     return str(left["run"])
 

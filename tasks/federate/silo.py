@@ -43,7 +43,7 @@ def answer(home: Path, question: Ask) -> Answer:
         rule_book.require_speakable(question)
         rules, plan = rule_book.read(home), parsed(question.plan)
         name = rules.name
-        rule_book.require_allowed(home, rules, plan, question)
+        rule_book.require_allowed(home, rules, plan)
         desk = Desk(home, rules, plan, read(Path(rules.data), plan.classes))
         _require_same_base(desk)
         begun = time.monotonic()

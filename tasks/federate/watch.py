@@ -19,10 +19,12 @@ from tasks.federate.messages import Arrays
 from tasks.federate.rounds import CHECKPOINT, RESULT, Round, told
 from tasks.progress import progress
 
-LINK = "superlink"
+LINK, RUN = "superlink", "run"
 MOST_RESTARTS = 5
 """Of the SuperLink, and of each silo: more are no accident."""
 LOOK_S, ASK_S = 0.5, 5.0
+PAUSE_S = 15.0
+"""Before a silo is started again, times the number of its deaths: the SuperLink refuses it until it misses the dead one."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Running:
     authority: Path
     children: dict[str, Child] = field(default_factory=dict)
     restarts: dict[str, int] = field(default_factory=dict)
+    died_at: dict[str, float] = field(default_factory=dict)
     run_id: int = 0
 
     @property
@@ -69,8 +72,7 @@ def carried_out(site: Site) -> Arrays:
         while not _left(site):
             if time.monotonic() > ask_at:
                 ask_at = time.monotonic() + ASK_S
-                if _ended(running):
-                    break
+                _go_on(site, running)
             shown = _show(site, shown, n_rounds)
             report(shown)
             _mend(site, running)
@@ -118,6 +120,19 @@ def _left(site: Site) -> bool:
     return (site.folder / RESULT).is_file() or (site.folder / FAILED).is_file()
 
 
+def _go_on(site: Site, running: Running) -> None:
+    """Give the SuperLink the job again when its run ended without a word: the rounds go on after the last one."""
+    if not _ended(running) or _left(site):
+        return
+    running.restarts[RUN] = running.restarts.get(RUN, 0) + 1
+    if running.restarts[RUN] > MOST_RESTARTS:
+        log = processes.last_words(site.folder / f"{LINK}.log")
+        raise TidemillError(f"the federation ended {MOST_RESTARTS} times without a result; {log}")
+    print("the run ended without a result and goes on after the last round", flush=True)
+    with contextlib.suppress(ServerError):  # it has died just now; `_mend` starts it again, with the job
+        running.run_id = control.submitted(running.control, site.folder)
+
+
 def _ended(running: Running) -> bool:
     """Whether Flower says that the run is over, however it ended."""
     try:
@@ -129,7 +144,7 @@ def _ended(running: Running) -> bool:
 def _mend(site: Site, running: Running) -> None:
     """Start again what has died: the SuperLink goes on from the last round, a silo from what it keeps at home."""
     for name, child in list(running.children.items()):
-        if child.poll() is None:
+        if child.poll() is None or not _is_time(running, name):
             continue
         running.restarts[name] = running.restarts.get(name, 0) + 1
         if running.restarts[name] > MOST_RESTARTS:
@@ -141,6 +156,16 @@ def _mend(site: Site, running: Running) -> None:
             _start_link(site, running)
         else:
             _start_silo(site, running, name)
+
+
+def _is_time(running: Running, name: str) -> bool:
+    """Whether a dead process may be started again: the SuperLink at once, a silo after its pause."""
+    died = running.died_at.setdefault(name, time.monotonic())
+    pause = 0.0 if name == LINK else PAUSE_S * (running.restarts.get(name, 0) + 1)
+    if time.monotonic() < died + pause:
+        return False
+    del running.died_at[name]
+    return True
 
 
 def _show(site: Site, shown: int, n_rounds: int) -> int:

@@ -31,8 +31,12 @@ class Reach:
     packages: set[str] = field(default_factory=set)
 
 
-def reach(root: Path, starts: list[tuple[str, str]]) -> Reach:
-    """Everything below `root`/tasks that the (module, name) pairs can call, and the packages it imports."""
+def reach(root: Path, starts: list[tuple[str, str]], kind: str = "") -> Reach:
+    """Everything below `root`/tasks that the (module, name) pairs can call, and the packages it imports.
+
+    Where the code imports a module by the recipe's kind (`import_module(f"tasks.encode.{kind}")`), that is the one of
+    `kind`, with all its public names.
+    """
     found = Reach()
     waiting = list(starts)
     while waiting:
@@ -50,17 +54,24 @@ def reach(root: Path, starts: list[tuple[str, str]]) -> Reach:
                 found.packages.add(target.split(".")[0])
             elif attribute is not None:
                 waiting.append((target, attribute))
+        for package in _imported_by_kind(nodes):
+            waiting += public_names(root, f"{package}{kind}")
     return found
 
 
-def public_functions(root: Path, module_name: str) -> list[tuple[str, str]]:
-    """The (module, name) pairs of a module's functions without a leading underscore; none if there is no module."""
+def public_names(root: Path, module_name: str) -> list[tuple[str, str]]:
+    """The (module, name) pairs of a module's definitions without a leading underscore; none if there is no module."""
     module = parsed(root, module_name)
-    if module is None:
-        return []
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    public = [n for n, nodes in module.definitions.items() if not n.startswith("_") and isinstance(nodes[0], functions)]
-    return [(module_name, name) for name in public]
+    return [(module_name, name) for name in module.definitions if not name.startswith("_")] if module else []
+
+
+def _imported_by_kind(nodes: list[ast.stmt]) -> Iterator[str]:
+    """The packages (with their last dot) out of which these statements import a module whose name they compute."""
+    for node in (inner for statement in nodes for inner in ast.walk(statement)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module") and node.args:
+            name = node.args[0]
+            if isinstance(name, ast.JoinedStr) and isinstance(name.values[0], ast.Constant):
+                yield str(name.values[0].value)
 
 
 @cache

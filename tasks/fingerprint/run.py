@@ -8,7 +8,7 @@ from typing import Any
 
 from tasks import federated, storage
 from tasks.errors import RecipeError
-from tasks.fingerprint.code import public_functions, reach
+from tasks.fingerprint.code import reach
 from tasks.fingerprint.sections import values
 from tasks.paths import STAGES, Paths
 from tasks.recipe import Recipe
@@ -25,8 +25,7 @@ DISTRIBUTIONS = {
 
 def fingerprint(recipe: Recipe, root: Path, stage: str) -> dict[str, Any]:
     """The stage's code (hash by function), packages (version by name), other files (sha256) and recipe values."""
-    starts = [(f"tasks.{stage}.run", "run"), *public_functions(root, f"tasks.{stage}.{recipe.kind}")]
-    found = reach(root, starts)
+    found = reach(root, [(f"tasks.{stage}.run", "run")], recipe.kind)
     return {
         "code": found.definitions,
         "packages": {"python": ".".join(map(str, sys.version_info[:2])), **_versions(found.packages)},

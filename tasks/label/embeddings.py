@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tasks import storage, text_model, tokens
+from tasks import model_files, storage, text_model, tokens
 from tasks.paths import Paths
 from tasks.progress import progress
 from tasks.recipe import Recipe
@@ -54,7 +54,7 @@ def of_texts(texts: Sequence[str], model_folder: Path, max_tokens: int, threads:
 def _model_mark(paths: Paths, recipe: Recipe) -> str:
     """What the vectors depend on, as a file name."""
     manifest = storage.read_json(paths.base_model / "manifest.json")
-    return f"{manifest['files'][text_model.WEIGHTS]['sha256'][:16]}-{recipe.train.max_tokens}"
+    return f"{manifest['files'][model_files.WEIGHTS]['sha256'][:16]}-{recipe.train.max_tokens}"
 
 
 def _kept(file: Path) -> dict[str, Vectors]:

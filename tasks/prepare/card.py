@@ -12,28 +12,29 @@ MOST_LANGUAGES = 5
 
 def card(kept: pd.DataFrame, dropped: pd.DataFrame, actions: Mapping[str, Action]) -> str:
     """Markdown: how many records were kept and dropped, which personal data was found, which languages."""
-    counts = markdown.table(("records", "number"), _counts(kept, dropped))
     found = markdown.table(("personal data", "records with it", "the recipe says"), _personal_data(kept, actions))
-    return "\n".join([counts, found, _languages(kept)])
+    return "\n".join([counts(kept, dropped), found, _languages(kept)])
 
 
-def _counts(kept: pd.DataFrame, dropped: pd.DataFrame) -> list[tuple[str, str]]:
+def counts(kept: pd.DataFrame, dropped: pd.DataFrame) -> str:
+    """A markdown table of how many records arrived, were dropped for which reason, and were kept."""
     reasons = dropped["reason"].value_counts().sort_index()
     rows = [(f"dropped: {reason}", f"{count:,}") for reason, count in reasons.items()]
-    return [("arrived", f"{len(kept) + len(dropped):,}"), *rows, ("kept", f"{len(kept):,}")]
+    whole = [("arrived", f"{len(kept) + len(dropped):,}"), *rows, ("kept", f"{len(kept):,}")]
+    return markdown.table(("records", "number"), whole)
 
 
 def _personal_data(kept: pd.DataFrame, actions: Mapping[str, Action]) -> list[tuple[str, str, str]]:
-    counts = kept["personal_data"].str.split(",").explode().value_counts()
+    found = kept["personal_data"].str.split(",").explode().value_counts()
     return [
-        (kind, "not looked for" if action == "keep" else f"{counts.get(kind, 0):,}", action)
+        (kind, "not looked for" if action == "keep" else f"{found.get(kind, 0):,}", action)
         for kind, action in actions.items()
     ]
 
 
 def _languages(kept: pd.DataFrame) -> str:
-    counts = kept["language"].value_counts()
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    languages = kept["language"].value_counts()
+    ordered = sorted(languages.items(), key=lambda item: (-item[1], item[0]))
     named = [f"{language} {count:,}" for language, count in ordered[:MOST_LANGUAGES]]
     others = ordered[MOST_LANGUAGES:]
     if others:

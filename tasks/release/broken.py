@@ -4,7 +4,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 Step = Literal[
-    "endpoint", "tokeniser", "truncation", "lower-casing", "label order", "quantisation", "scale", "precision", "model"
+    "endpoint",
+    "tokeniser",
+    "pixels",
+    "truncation",
+    "lower-casing",
+    "label order",
+    "quantisation",
+    "scale",
+    "precision",
+    "model",
 ]
 
 

@@ -14,6 +14,7 @@ from tasks.release.rows import seen_records
 from tasks.release.source import archive
 
 COPIED = {
+    "train": ("model.safetensors", "config.json"),  # what another recipe can start from
     "compress": ("model.onnx", "model.int8.onnx", "tokenizer.json", "model.json"),
     "evaluate": ("metrics.json", "predictions.parquet", "reference.parquet", "report.html"),
 }

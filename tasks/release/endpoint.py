@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from tasks import storage
 from tasks.errors import ServerError
+from tasks.images import data_uri
 from tasks.recipe import Recipe
 
 LISTENING = "listening on "
@@ -93,9 +94,14 @@ def asked(address: str, column: str, contents: Sequence[object], classes: Sequen
     with contextlib.closing(connection):
         while len(answered) < len(contents):
             size = SIZES[len(answered) % len(SIZES)]
-            records = [{column: content} for content in contents[len(answered) : len(answered) + size]]
+            records = [{column: _plain(content)} for content in contents[len(answered) : len(answered) + size]]
             answered += _predicted(connection, records, classes)
     return np.array(answered)
+
+
+def _plain(content: object) -> object:
+    """The content as JSON can hold it: bytes become a `data:` URI."""
+    return data_uri(content) if isinstance(content, bytes) else content
 
 
 def _predicted(

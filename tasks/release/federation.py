@@ -12,12 +12,14 @@ def federated_words(paths: Paths) -> dict[str, str]:
     return federated.summary(told) if told else {}
 
 
-def privacy(gate: Gate, paths: Paths) -> list[Check]:
-    """Whether a federated model spent no more than `gate.max_epsilon`; no check for another model, or without a limit."""
+def privacy_checks(gate: Gate, paths: Paths) -> list[Check]:
+    """Whether a federated model spent no more than `gate.max_epsilon`; no check without a limit or a federation."""
     told = federated.manifest(paths)
     if told is None or gate.max_epsilon is None:
         return []
+    limit = f"gate.max_epsilon is {gate.max_epsilon:g}"
     if told["epsilon"] is None:
-        return [Check("privacy", False, f"the silos trained without it, gate.max_epsilon is {gate.max_epsilon:g}")]
-    spent = f"the silos spent epsilon {told['epsilon']:g} (gate.max_epsilon is {gate.max_epsilon:g})"
-    return [Check("privacy", told["epsilon"] <= gate.max_epsilon, spent, {"epsilon": told["epsilon"]})]
+        return [Check("privacy", False, f"the silos trained without privacy, and {limit}")]
+    return [
+        Check("privacy", told["epsilon"] <= gate.max_epsilon, f"the silos spent epsilon {told['epsilon']:g}; {limit}")
+    ]

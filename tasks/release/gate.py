@@ -9,16 +9,17 @@ import pandas as pd
 
 from tasks import inference, storage, tracking
 from tasks.check import Check
-from tasks.latency import TEXTS, timings
+from tasks.latency import CONTENTS, timings
 from tasks.ledger import Entry
 from tasks.paths import Paths
 from tasks.progress import progress
 from tasks.recipe import Gate, Recipe
+from tasks.records import CONTENT_COLUMN
 from tasks.release import budgets
 from tasks.release.alpha_spending import Look, next_look
 from tasks.release.better import better
 from tasks.release.contest import Answers, Contest
-from tasks.release.not_worse import calibration, no_slice_worse
+from tasks.release.not_worse import as_good, calibration, no_slice_worse
 from tasks.release.rival import Rival, fetched
 from tasks.release.rows import class_numbers, fair_rows, judged_rows
 from tasks.release.sealed_rows import SealedRows, sealed_rows
@@ -28,7 +29,17 @@ from tasks.slices import slices
 
 def quality(contest: Contest, gate: Gate, look: Look, rival: str) -> list[Check]:
     """The checks that answers alone decide: better, no slice worse, calibration not worse."""
-    return [better(contest, gate, look, rival), *no_slice_worse(contest, gate), *calibration(contest, gate)]
+    return [better(contest, gate, look, rival), *no_part_worse(contest, gate)]
+
+
+def no_part_worse(contest: Contest, gate: Gate) -> list[Check]:
+    """The checks that look for a loss: in a slice, in calibration."""
+    return [*no_slice_worse(contest, gate), *calibration(contest, gate)]
+
+
+def succession(contest: Contest, gate: Gate) -> list[Check]:
+    """The checks against a champion that learned from a forgotten record: being as good is enough to take its place."""
+    return [*as_good(contest, gate), *no_part_worse(contest, gate)]
 
 
 def judged(recipe: Recipe, paths: Paths, champion: tracking.Version | None, history: Sequence[Entry]) -> Verdict:
@@ -42,7 +53,9 @@ def judged(recipe: Recipe, paths: Paths, champion: tracking.Version | None, hist
         rival = fetched(champion, recipe.name, folder, recipe.threads)
         fair = fair_rows(rows, rival.seen, rival.tested)
         contest = _contest(rows[fair], rival.model, recipe)
-        checks = quality(contest, recipe.gate, look, f"champion {champion.number}")
+        tainted = champion.tags.get(tracking.TAINTED_TAG) == "true"
+        name = f"champion {champion.number}"
+        checks = succession(contest, recipe.gate) if tainted else quality(contest, recipe.gate, look, name)
         checks += _budgets(recipe, paths, rival)
     basis = {"champion": champion.number, "look": look.number, "alpha": look.alpha, "left_out": int((~fair).sum())}
     return Verdict(tuple(checks), {**basis, "test_rows": asdict(sealed)})
@@ -67,7 +80,7 @@ def _contest(rows: pd.DataFrame, model: inference.Model, recipe: Recipe) -> Cont
     # A class that the champion knows and the recipe no longer does is an answer that is never right.
     classes = tuple(dict.fromkeys((*recipe.labels.classes, *model.classes)))
     with progress("asking the champion", len(rows)) as report:
-        probabilities = model.probabilities(rows["text"].tolist(), report)
+        probabilities = model.probabilities(rows[CONTENT_COLUMN[recipe.kind]].tolist(), report)
     names = pd.Series(np.array(model.classes, dtype=object)[probabilities.argmax(axis=1)], dtype="str")
     champion = Answers(class_numbers(names, classes), probabilities.max(axis=1).astype(np.float64))
     cuts = {way: names.to_numpy() for way, names in slices(rows).items()}
@@ -87,6 +100,7 @@ def _budgets(recipe: Recipe, paths: Paths, rival: Rival | None) -> list[Check]:
     models = {budgets.CHALLENGER: inference.load(folder, served, recipe.threads)}
     if rival is not None:
         models[budgets.CHAMPION] = rival.model
-    texts = storage.read_table(paths.stage("split") / "validation.parquet", ["text"])["text"].head(TEXTS).tolist()
+    column = CONTENT_COLUMN[recipe.kind]
+    contents = storage.read_table(paths.stage("split") / "validation.parquet", [column])[column].head(CONTENTS).tolist()
     size = budgets.size((folder / served).stat().st_size, rival.size if rival else None, recipe.gate)
-    return [size, budgets.latency(timings(models, texts), recipe.gate)]
+    return [size, budgets.latency(timings(models, contents), recipe.gate)]

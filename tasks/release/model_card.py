@@ -25,10 +25,18 @@ def model_card(recipe: Recipe, metrics: dict[str, Any], lineage: dict[str, Any],
 
 def _use(recipe: Recipe) -> str:
     classes = ", ".join(recipe.labels.classes)
-    return (
-        f"Reads a text of at most {recipe.train.max_tokens} tokens and gives the probability of each of: {classes}. "
-        f"Fine-tuned from `{recipe.train.base_model.url}` ({recipe.train.base_model.licence})."
-    )
+    reads = {
+        "classify_text": f"a text of at most {recipe.train.max_tokens} tokens",
+        "classify_image": "an image (PNG, JPEG, GIF, WebP or BMP) of any size, fitted into its own",
+    }[recipe.kind]
+    model = recipe.train.base_model
+    origin = f"Fine-tuned from `{model.url}` ({model.licence})." if model else "Trained from nothing."
+    return f"Reads {reads} and gives the probability of each of: {classes}. {origin}"
+
+
+def base_model(recipe: Recipe) -> str:
+    """Where the model that training started from came from."""
+    return recipe.train.base_model.url if recipe.train.base_model else "none: trained from nothing"
 
 
 def _origins(recipe: Recipe) -> str:
@@ -64,7 +72,7 @@ def _speed(metrics: dict[str, Any], latency: dict[str, Any] | None) -> str:
         (file, f"{size / 1e6:.1f} MB", *(f"{medians[file][how]:.2f} ms" if file in medians else "" for how in LATENCY))
         for file, size in metrics["bytes"].items()
     ]
-    return table(["file", "size", *(f"a text, {how}" for how in LATENCY.values())], rows)
+    return table(["file", "size", *(f"each, {how}" for how in LATENCY.values())], rows)
 
 
 def _limits(recipe: Recipe) -> str:

@@ -47,6 +47,11 @@ def no_slice_worse(contest: Contest, gate: Gate) -> list[Check]:
     return judged(parts, gate.slice_margin, gate)
 
 
+def as_good(contest: Contest, gate: Gate) -> list[Check]:
+    """Whether the challenger is as good over all rows: enough against a champion that must not stay (docs/forget.md)."""
+    return judged([_part("as good", contest, gate)], gate.slice_margin, gate) if len(contest.truth) else []
+
+
 def calibration(contest: Contest, gate: Gate) -> list[Check]:
     """Whether the expected calibration error (Guo et al. 2017) rises by no more than the margin; one check, if any."""
     return judged([_calibration(contest)], gate.calibration_margin, gate) if len(contest.truth) else []
@@ -87,11 +92,14 @@ def _check(part: Part, margin: float, within: bool, worse: bool, telling: bool) 
 def _slices(contest: Contest, gate: Gate) -> Iterator[Part]:
     for way in gate.slices:
         for name in sorted(set(contest.slices.get(way, ()))):
-            part = contest.of(contest.slices[way] == name)
-            found = advantage(part, gate.metric, SAMPLES)
-            p_no_loss = luck(reversed_roles(part), gate.metric, SAMPLES)
-            rows = len(part.truth)
-            yield Part(f"{way}: {name}", rows, found.estimate, _sober(found.error, rows), p_no_loss)
+            yield _part(f"{way}: {name}", contest.of(contest.slices[way] == name), gate)
+
+
+def _part(name: str, contest: Contest, gate: Gate) -> Part:
+    found = advantage(contest, gate.metric, SAMPLES)
+    p_no_loss = luck(reversed_roles(contest), gate.metric, SAMPLES)
+    rows = len(contest.truth)
+    return Part(name, rows, found.estimate, _sober(found.error, rows), p_no_loss)
 
 
 def _sober(error: float, rows: int) -> float:

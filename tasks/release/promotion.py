@@ -13,7 +13,7 @@ from tasks.ledger import Entry
 from tasks.paths import Paths
 from tasks.recipe import Recipe
 from tasks.release import parity
-from tasks.release.federation import privacy
+from tasks.release.federation import privacy_checks
 from tasks.release.gate import judged
 from tasks.release.known import gate_mark
 from tasks.release.verdict import Verdict, evidence, from_evidence, markdown
@@ -30,7 +30,9 @@ def settled(recipe: Recipe, paths: Paths, version: tracking.Version, lineage: st
     verdict = _standing(last, version, champion, mark)
     if verdict is None:
         found = judged(recipe, paths, champion, history)
-        verdict = replace(found, checks=(*found.checks, parity.check(recipe, version), *privacy(recipe.gate, paths)))
+        verdict = replace(
+            found, checks=(*found.checks, parity.check(recipe, version), *privacy_checks(recipe.gate, paths))
+        )
         kept = {**evidence(verdict), "lineage": lineage, "gate": mark}
         ledger.append(paths.home, recipe.name, "verdict", version.number, kept)
     _publish(recipe, version, verdict)

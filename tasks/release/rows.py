@@ -9,9 +9,8 @@ from tasks.statistics import IntArray
 
 
 def judged_rows(paths: Paths) -> pd.DataFrame:
-    """record_id, text, domain, agreement, label, and the challenger's predicted and confidence."""
-    columns = ["record_id", "text", "domain", "agreement", "label"]
-    test = storage.read_table(paths.stage("split") / "test.parquet", columns)
+    """The test rows with the challenger's predicted and confidence."""
+    test = storage.read_table(paths.stage("split") / "test.parquet")
     told = storage.read_table(paths.stage("evaluate") / "predictions.parquet", ["record_id", "predicted", "confidence"])
     return test.merge(told, on="record_id", validate="one_to_one")
 

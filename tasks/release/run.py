@@ -13,6 +13,7 @@ from tasks.recipe import Recipe
 from tasks.release.bundle import bundle
 from tasks.release.federation import federated_words
 from tasks.release.lineage import lineage
+from tasks.release.model_card import base_model
 from tasks.release.promotion import alias, settled
 from tasks.release.verdict import Verdict, lines, markdown
 
@@ -89,7 +90,7 @@ def _registered(recipe: Recipe, paths: Paths, descent: dict[str, Any], metrics: 
             files=folder / "model",
             parameters={
                 "seed": str(recipe.seed),
-                "base_model": recipe.train.base_model.url,
+                "base_model": base_model(recipe),
                 "kind": recipe.kind,
                 **federated_words(paths),
             },

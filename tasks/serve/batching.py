@@ -43,6 +43,7 @@ class Batcher:
 
     threads: int
     most_waiting: int
+    most_wait_s: float = 5.0
     _records: deque[tuple[Waiting, int]] = field(default_factory=deque)
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _workers: list[threading.Thread] = field(default_factory=list)
@@ -71,9 +72,10 @@ class Batcher:
         return len(self._records)
 
     def require_room(self, records: int = 1) -> None:
-        """Raises Refusal 429, which says when to come back, when so many more records find no place to wait."""
-        if self.waiting + records > self.most_waiting and self.waiting:
-            seconds = max(1, round(self.waiting * self._seconds_a_record / self.threads))
+        """Raises Refusal 429, which says when to come back, when so many more records would wait too long or find no place."""
+        wait_s = self.waiting * self._seconds_a_record / self.threads
+        if self.waiting and (self.waiting + records > self.most_waiting or wait_s > self.most_wait_s):
+            seconds = max(1, round(wait_s))
             raise Refusal(BUSY, f"{self.waiting} records wait already; come back in {seconds} s", seconds)
 
     async def answered(self, live: Live, contents: Sequence[Any]) -> Waiting:

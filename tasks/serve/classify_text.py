@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks import tokens
 from tasks.inference import Answers, Model
+from tasks.records import record_id
 from tasks.texts import counts
 
 COLUMN = "text"
@@ -38,7 +38,12 @@ def checked(record: Mapping[str, Any]) -> str:
 def answers(model: Model, contents: Sequence[str]) -> Answers:
     """The model's answers to as many contents as a pass of it holds."""
     # A text without a single known sign may have no token at all, and a model needs one.
-    return model.answers([row or [0] for row in tokens.encoded(model.tokenizer, contents)])
+    return model.answers([row or [0] for row in model.encoder.rows(contents)])
+
+
+def identity(content: str) -> str:
+    """The record's id."""
+    return record_id(content)
 
 
 def parts(content: str) -> list[tuple[dict[str, Any], str]]:

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tasks import storage
-from tasks.records import record_id
+from tasks.recipe import Ratings
 from tasks.serve import bodies, exchange, state
 from tasks.serve.recent import Answer
 from tasks.serve.refusal import Refusal
@@ -41,11 +41,13 @@ async def feedback(request: Request) -> Response:
     content = answer.content if answer else None
     if given := {key: value[key] for key in value if key not in KEYS}:
         content = bodies.content(given, server.live.kind.checked)
-    row = correction(answer, content, label, request.state.owner)
+    if content is None:
+        raise Refusal(bodies.UNFIT, f"{server.live.kind.COLUMN}: must come with the correction; it was not kept")
+    row = correction(answer, server.live.kind.identity(content), label, request.state.owner)
+    if (ratings := server.recipe.labels.ratings) is not None:
+        row["rating"] = middle(ratings, server.recipe.labels.classes.index(label))
     if server.home is None:
-        raise Refusal(
-            state.UNAVAILABLE, "this server keeps no corrections: it serves a folder, not a recipe's champion"
-        )
+        raise Refusal(UNKNOWN, "this server keeps no corrections: it serves a folder, not a recipe's champion")
     await asyncio.to_thread(append, file(server.home, server.recipe.name), {server.live.kind.COLUMN: content, **row})
     if answer is not None and answer.corrected is None:
         answer.corrected = label
@@ -54,11 +56,10 @@ async def feedback(request: Request) -> Response:
     return exchange.json({"accepted": True, "record_id": row["record_id"]}, ACCEPTED)
 
 
-def correction(answer: Answer | None, content: Any, label: str, owner: str | None) -> dict[str, Any]:
+def correction(answer: Answer | None, identity: str, label: str, owner: str | None) -> dict[str, Any]:
     """One line of the queue beside the content: a label row, and the answer that it is about."""
-    known = record_id(content) if content is not None else None
     return {
-        "record_id": known or (answer.record_id if answer else None),
+        "record_id": identity,
         "annotator": owner or "user",
         "label": label,
         "labelled_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -67,6 +68,12 @@ def correction(answer: Answer | None, content: Any, label: str, owner: str | Non
         "version": answer.version if answer else None,
         "predicted": answer.predicted if answer else None,
     }
+
+
+def middle(ratings: Ratings, place: int) -> float:
+    """The rating in the middle of a class, for recipes whose labels are numbers."""
+    edges = (ratings.low, *ratings.cuts, ratings.high)
+    return (edges[place] + edges[place + 1]) / 2
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:

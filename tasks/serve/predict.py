@@ -9,7 +9,6 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tasks.records import record_id
 from tasks.serve import bodies, exchange, state
 from tasks.serve.batching import Waiting
 from tasks.serve.live import Live
@@ -64,14 +63,12 @@ def _remember(
     now, version, kept = time.time(), asked.live.version, server.recipe.serve.traffic.content
     for place, (content, found) in enumerate(zip(asked.contents, predictions, strict=True)):
         short = kept == "full" and len(content) <= LONGEST
-        identity = record_id(content) if kept in ("full", "hashed") and not short else None
         server.recent.add(
             Answer(
                 now,
                 found["id"],
                 version,
                 arm,
-                identity,
                 content if short else None,
                 found["class"],
                 found["confidence"],

@@ -17,7 +17,6 @@ class Answer:
     prediction_id: str
     version: int | None
     arm: str
-    record_id: str | None
     content: str | None
     predicted: str
     confidence: float

@@ -24,6 +24,8 @@ CONNECTIONS = 2048
 """More at once are answered 503 by uvicorn itself, before memory grows."""
 
 STOP_GRACE_S = 10
+IDLE_S = 75
+"""Before an idle connection is closed: a client that asks just then loses its request, so it must not be soon."""
 
 
 def serve_folder(recipe: Recipe, folder: Path, host: str, port: int) -> None:
@@ -67,6 +69,7 @@ def listen(server: State, host: str, port: int, *work: Work) -> None:
             access_log=False,
             server_header=False,
             limit_concurrency=CONNECTIONS,
+            timeout_keep_alive=IDLE_S,
             timeout_graceful_shutdown=STOP_GRACE_S,
         )
         listener.listen(CONNECTIONS)
@@ -78,7 +81,9 @@ def listen(server: State, host: str, port: int, *work: Work) -> None:
 def _state(recipe: Recipe, host: str) -> State:
     settings = recipe.serve
     hosts = LOOPBACK_NAMES if host in LOOPBACK_NAMES else ()
-    return State(recipe, Batcher(recipe.threads, settings.waiting), Rates(settings.rate), hosts)
+    # Half of the time limit for waiting: who is let in gets an answer.
+    batcher = Batcher(recipe.threads, settings.waiting, settings.timeout_s / 2)
+    return State(recipe, batcher, Rates(settings.rate), hosts)
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from tasks import storage
 from tasks.errors import TidemillError
 from tasks.recipe import Traffic
-from tasks.records import record_id
 from tasks.serve.metrics import Metrics
 
 STAMP = "%Y%m%dT%H%M%S.%fZ"
@@ -109,7 +108,7 @@ def table(rows: list[Row], settings: Traffic, kind: Any) -> Any:
         "prediction_id": pa.array([row.prediction_id for row in rows]),
         "version": pa.array([row.version for row in rows], pa.int64()),
         "arm": pa.array([row.arm for row in rows]),
-        "record_id": pa.array([record_id(row.content) if known else None for row in rows], pa.string()),
+        "record_id": pa.array([kind.identity(row.content) if known else None for row in rows], pa.string()),
         kind.COLUMN: pa.array([row.content if full else None for row in rows], pa.string()),
         **{name: pa.array([row[name] for row in statistics]) for name in statistics[0]},
         "embedding": pa.array([_half(row.embedding) if embedded else None for row in rows], pa.list_(pa.float16())),

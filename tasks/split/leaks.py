@@ -1,31 +1,23 @@
-"""Proof that no two splits share a record, a group or a text."""
+"""Proof that no two splits share a record, a group or a content."""
 
-import re
+from collections.abc import Mapping
 
 import pandas as pd
 
 from tasks.errors import PromiseError, listed
 
 IDS_SHOWN = 3
-WORD = re.compile(r"\w+")
-SAME_WORDS = "text but for case and punctuation (prepare.near_duplicate_similarity drops such records)"
 
 
-def refuse_leaks(rows: pd.DataFrame, splits: pd.Series, keys: pd.Series, content: str) -> None:
-    """Raise PromiseError when a record_id, a group key or a text's words stand in two splits; say which records.
+def refuse_leaks(record_ids: pd.Series, splits: pd.Series, others: Mapping[str, pd.Series]) -> None:
+    """Raise PromiseError when a record_id, or a value of `others` (by what it is called), stands in two splits.
 
-    `content` names the column of the text; `splits` and `keys` are aligned with `rows`.
+    All are aligned; the message says which records.
     """
-    shared_by = {"record_id": rows["record_id"], "group": keys, SAME_WORDS: rows[content].map(words)}
-    faults = [fault for what, values in shared_by.items() if (fault := _leak(what, values, splits, rows["record_id"]))]
+    shared_by = {"record_id": record_ids, **others}
+    faults = [fault for what, values in shared_by.items() if (fault := _leak(what, values, splits, record_ids))]
     if faults:
         raise PromiseError(listed(faults, "the splits leak"))
-
-
-def words(text: str) -> str:
-    """The text's words in lower case with one blank between; a text without words is itself."""
-    folded = text.casefold()
-    return " ".join(WORD.findall(folded)) or folded
 
 
 def _leak(what: str, values: pd.Series, splits: pd.Series, record_ids: pd.Series) -> str | None:

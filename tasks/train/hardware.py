@@ -32,14 +32,23 @@ def chosen(precision: str) -> Hardware:
     return Hardware(device, native if precision == "auto" else precision == "bf16", name)
 
 
-def make_deterministic(seed: int, threads: int) -> None:
-    """Seed torch, fix its thread count, and let it use only algorithms that repeat themselves bit for bit."""
+def make_deterministic(seed: int, threads: int, strictly: bool = True) -> None:
+    """Seed torch, fix its thread count and, `strictly`, allow only algorithms that repeat themselves bit for bit."""
     import torch
 
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(strictly)
+    torch.backends.cudnn.benchmark = not strictly
     torch.manual_seed(seed)
+
+
+def seed_process(seed: int, rank: int) -> None:
+    """Give each of several processes random numbers of its own (the first keeps those of one process alone)."""
+    import torch
+
+    if rank:
+        torch.manual_seed(seed + rank)
 
 
 def autocast(hardware: Hardware) -> "torch.autocast":

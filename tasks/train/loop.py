@@ -1,33 +1,30 @@
 """The training loop of every kind: optimiser, schedule, validation, early stopping, checkpoints.
 
 A run is a pure function of its plan, examples and model: killed at any point and started again it ends with the
-same bits, because the order of the batches follows from the seed and a checkpoint holds the generator's state too.
+same bits, because order and variation of the batches follow from the seed and a checkpoint holds the generator's
+state too.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from tasks.progress import progress
 from tasks.train import checkpoint
-from tasks.train.batches import epoch_batches
-from tasks.train.hardware import Hardware, autocast
+from tasks.train.batches import Examples
+from tasks.train.feed import Feed
+from tasks.train.gradients import Accumulated, losses
+from tasks.train.hardware import Hardware
+from tasks.train.processes import World, agreed, gathered, sum_gradients
 
 if TYPE_CHECKING:
     import torch
 
-
-class Examples(Protocol):
-    """What a kind gives the loop: how long each example is, and the loss and count right of some of them."""
-
-    lengths: list[int]
-
-    def loss(self, model: "torch.nn.Module", positions: list[int], device: str) -> "torch.Tensor":
-        """Mean loss of the examples at `positions`, with its graph."""
-        ...
+VALIDATED_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -44,17 +41,21 @@ class Plan:
     seed: int
     checkpoint_minutes: float
     hardware: Hardware
+    smoothing: float = 0.0
+    micro_batch: int | None = None
+    compiled: bool = False
+    world: World = field(default_factory=World)
 
 
 @dataclass
 class Progress:
-    """Where training stands. `history` has one entry a validation."""
+    """Where training stands. `history` has one entry a validation; `micro_batch`: the rows that go through at once."""
 
+    micro_batch: int
     step: int = 0
     best_loss: float = math.inf
     worse: int = 0
     stopped: bool = False
-    running_loss: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -70,67 +71,72 @@ class Training:
         self.model, self.plan = model.to(plan.hardware.device), plan
         self.per_epoch = math.ceil(n_examples / plan.batch_size)
         self.steps = max(1, round(plan.epochs * self.per_epoch))
-        self.progress = Progress()
+        self.progress = Progress(plan.micro_batch or plan.batch_size)
         self.best = _copied(model)
         groups = _decay_groups(model, plan.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, lr=plan.learning_rate, fused=True)
+        forward = torch.compile(self.model, dynamic=True) if plan.compiled else self.model
+        self.gradients = Accumulated(self.model, forward, plan.hardware, plan.smoothing)
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=plan.hardware.device)
 
     def train(self, examples: Examples, validation: Examples, file: Path, key: str, log: Log) -> dict[str, Any]:
         """Train to the end (or go on from `file` if it belongs to `key`), leaving the best weights in the model."""
         self._restore(file, key)
         saved_at = time.monotonic()
-        with progress("training", self.steps) as report:
-            while self.progress.step < self.steps and not self.progress.stopped:
-                self._one_step(examples)
-                report(self.progress.step, f"loss {self._mean_loss():.3f}")
+        plan, state = self.plan, self.progress
+        feed = Feed(examples, plan.batch_size, plan.seed, plan.world)
+        with contextlib.closing(feed), progress("training", self.steps) as report:
+            while state.step < self.steps and not state.stopped:
+                self._one_step(feed)
+                report(state.step)
                 if self._validation_is_due():
                     self._validate(validation, log)
-                if time.monotonic() - saved_at > 60 * self.plan.checkpoint_minutes:
+                if agreed(time.monotonic() - saved_at > 60 * plan.checkpoint_minutes, plan.world):
                     self._save(file, key)
                     saved_at = time.monotonic()
         self.model.load_state_dict(self.best)
-        return {"steps": self.progress.step, "history": self.progress.history, "best_loss": self.progress.best_loss}
+        told = ("history", "best_loss", "micro_batch")
+        return {"steps": state.step, **{name: getattr(state, name) for name in told}}
 
-    def _one_step(self, examples: Examples) -> None:
+    def _one_step(self, feed: Feed) -> None:
         import torch
 
-        step = self.progress.step
+        state = self.progress
         for group in self.optimizer.param_groups:
-            group["lr"] = self.plan.learning_rate * _rate(step, self.steps, self.plan.warmup)
+            group["lr"] = self.plan.learning_rate * _rate(state.step, self.steps, self.plan.warmup)
         self.model.train()
-        with autocast(self.plan.hardware):
-            loss = examples.loss(self.model, self._batch(examples, step), self.plan.hardware.device)
-        loss.backward()  # type: ignore[no-untyped-call]
+        batch, whole = feed.at(state.step)
+        loss, state.micro_batch = self.gradients.backward(batch, whole, state.micro_batch)
+        sum_gradients(self.model, self.plan.world)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.progress.running_loss += loss.item()
-        self.progress.step += 1
-
-    def _batch(self, examples: Examples, step: int) -> list[int]:
-        epoch, at = divmod(step, self.per_epoch)
-        if getattr(self, "_epoch", None) != epoch:
-            self._epoch = epoch
-            self._batches = epoch_batches(examples.lengths, self.plan.batch_size, self.plan.seed, epoch)
-        return self._batches[at]
+        # Added up where it is: to ask a GPU for it at each step would make it wait.
+        self.loss_sum += loss / whole
+        state.step += 1
 
     def _mean_loss(self) -> float:
         since = self.progress.history[-1]["step"] if self.progress.history else 0
-        return self.progress.running_loss / max(1, self.progress.step - since)
+        total = sum(gathered(self.loss_sum.item(), self.plan.world))
+        return float(total / max(1, self.progress.step - since))
 
     def _validation_is_due(self) -> bool:
         every = max(1, self.per_epoch // self.plan.validations_per_epoch)
         return self.progress.step % every == 0 or self.progress.step == self.steps
 
     def _validate(self, validation: Examples, log: Log) -> None:
-        state = self.progress
-        figures = {"train_loss": self._mean_loss(), "validation_loss": self._loss_on(validation)}
-        log(state.step, figures)
-        print(f"step {state.step}/{self.steps}  " + "  ".join(f"{k} {v:.4f}" for k, v in figures.items()), flush=True)
+        state, world = self.progress, self.plan.world
+        train_loss = self._mean_loss()
+        loss = agreed(self._loss_on(validation) if world.leads else None, world)
+        figures = {"train_loss": train_loss, "validation_loss": loss}
+        if world.leads:
+            log(state.step, figures)
+            told = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
+            print(f"step {state.step}/{self.steps}  {told}", flush=True)
         state.history.append({"step": state.step, **figures})
-        state.running_loss = 0.0
-        if figures["validation_loss"] < state.best_loss:
-            state.best_loss, state.worse, self.best = figures["validation_loss"], 0, _copied(self.model)
+        self.loss_sum.zero_()
+        if loss < state.best_loss:
+            state.best_loss, state.worse, self.best = loss, 0, _copied(self.model)
         else:
             state.worse += 1
             state.stopped = state.worse >= self.plan.patience
@@ -141,10 +147,10 @@ class Training:
 
         self.model.eval()
         total, order = 0.0, sorted(range(len(validation.lengths)), key=lambda index: validation.lengths[index])
-        with torch.inference_mode(), autocast(self.plan.hardware):
-            for start in range(0, len(order), 64):
-                positions = order[start : start + 64]
-                total += validation.loss(self.model, positions, self.plan.hardware.device).item() * len(positions)
+        with torch.inference_mode():
+            for start in range(0, len(order), VALIDATED_AT_ONCE):
+                batch = validation.batch(order[start : start + VALIDATED_AT_ONCE], None)
+                total += losses(self.model, batch, self.plan.hardware).item()
         return total / max(1, len(order))
 
     def _save(self, file: Path, key: str) -> None:
@@ -154,10 +160,13 @@ class Training:
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
-        tensors["random"] = torch.get_rng_state()
-        if self.plan.hardware.device == "cuda":
-            tensors["random_cuda"] = torch.cuda.get_rng_state()
-        checkpoint.save(file, key, tensors, vars(self.progress))
+        on_gpu = self.plan.hardware.device == "cuda"
+        mine = {"random": torch.get_rng_state(), "loss_sum": self.loss_sum.cpu()}
+        mine |= {"random_cuda": torch.cuda.get_rng_state()} if on_gpu else {}
+        for rank, own in enumerate(gathered(mine, self.plan.world)):
+            tensors |= {f"process.{rank}.{name}": tensor for name, tensor in own.items()}
+        if self.plan.world.leads:
+            checkpoint.save(file, key, tensors, asdict(self.progress))
 
     def _restore(self, file: Path, key: str) -> None:
         import torch
@@ -166,18 +175,22 @@ class Training:
         if found is None:
             return
         tensors, state = found
-        self.progress = Progress(**state)
+        vars(self.progress).update(state)
         self.model.load_state_dict(_below("model.", tensors))
         self.best = {name: tensor.to(self.plan.hardware.device) for name, tensor in _below("best.", tensors).items()}
+        trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         moments: dict[int, dict[str, Any]] = {}
         for name, tensor in _below("optimizer.", tensors).items():
             index, _, moment = name.partition(".")
-            moments.setdefault(int(index), {})[moment] = tensor
+            moments.setdefault(int(index), {})[moment] = _laid_out_as(trained[int(index)], tensor)
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
-        torch.set_rng_state(tensors["random"])
-        if "random_cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["random_cuda"])
-        print(f"going on from step {self.progress.step} of {self.steps}", flush=True)
+        own = _below(f"process.{self.plan.world.rank}.", tensors)
+        self.loss_sum.copy_(own["loss_sum"])
+        torch.set_rng_state(own["random"])
+        if "random_cuda" in own:
+            torch.cuda.set_rng_state(own["random_cuda"])
+        if self.plan.world.leads:
+            print(f"going on from step {self.progress.step} of {self.steps}", flush=True)
 
 
 def _rate(step: int, steps: int, warmup: float) -> float:
@@ -193,6 +206,13 @@ def _decay_groups(model: "torch.nn.Module", weight_decay: float) -> list[dict[st
         {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": weight_decay},
         {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
     ]
+
+
+def _laid_out_as(parameter: "torch.Tensor", tensor: "torch.Tensor") -> "torch.Tensor":
+    """The tensor in the parameter's own order of memory: the fused optimiser goes through both side by side."""
+    import torch
+
+    return tensor if tensor.shape != parameter.shape else torch.empty_like(parameter).copy_(tensor)
 
 
 def _copied(model: "torch.nn.Module") -> "dict[str, torch.Tensor]":

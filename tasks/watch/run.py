@@ -58,10 +58,10 @@ def reference(champion: tracking.Version) -> pd.DataFrame:
 
 
 def texts(paths: Paths) -> pd.DataFrame:
-    """Texts by record_id, as far as this project has them."""
+    """Texts by record_id, as far as this project has them (images are none)."""
     file = paths.stage("prepare") / "records.parquet"
-    columns = ["record_id", "text"]
-    return storage.read_table(file, columns) if file.is_file() else pd.DataFrame(columns=columns, dtype="str")
+    known = storage.read_table(file) if file.is_file() else pd.DataFrame()
+    return known.reindex(columns=["record_id", "text"]).astype("str")
 
 
 def judged(recipe: Recipe, before: pd.DataFrame, found: Window, version: int, known: pd.DataFrame) -> dict[str, Any]:

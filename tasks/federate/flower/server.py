@@ -101,7 +101,7 @@ class OverFlower:
 
 def _reason(code: int, said: str) -> str:
     """Flower's error in words."""
-    known = {5: "went away", 3: "did not answer in time"}
+    known = {3: "did not answer in time", 4: "did not answer in time", 5: "went away", 8: "lost its client process"}
     return known.get(code) or f"failed: {' '.join(said.split())[:200]}"
 
 
