@@ -336,7 +336,7 @@ def test_no_labels_give_empty_tables_of_the_right_types(tmp_path: Path, scheme: 
     assert len(found) == 0
     assert found.dtypes.to_dict() == known.dtypes.to_dict()
     quality = storage.read_table(paths.stage("annotate") / "annotators.parquet")
-    assert [str(kind) for kind in quality.dtypes] == ["str", "int64", "float64"]
+    assert [str(kind) for kind in quality.dtypes] == ["str", "int64", "float64", "float64"]
     assert "No record has a label yet." in (paths.stage("annotate") / "card.md").read_text()
 
 
