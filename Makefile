@@ -30,9 +30,14 @@ CUDA := cuda-bindings cuda-pathfinder cuda-toolkit triton $(addprefix nvidia-,cu
 # The CPU build of torch 2.13.0 for Linux x86-64 and Python 3.11, which no package registry lists.
 TORCH_CPU_SHA256 := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 
-lock: ## choose the versions anew and write requirements.lock
+# Label Studio's server wants older packages than ours, so it has an environment and a lock of its own.
+STUDIO := label-studio==1.23.2
+
+lock: ## choose the versions anew and write the two lock files
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate --no-emit-find-links $(addprefix --no-emit-package ,$(CUDA)) -o requirements.lock
+	echo $(STUDIO) | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-find-links -o flows/studio.lock
 	sed -i '/^torch==/a \    --hash=sha256:$(TORCH_CPU_SHA256) \\' requirements.lock
 
 run: setup ## set up, then take the default recipe from its sources to a released model

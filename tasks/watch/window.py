@@ -53,14 +53,6 @@ def window(folder: Path, version: int, since: datetime | None) -> Window | None:
     return Window(rows, since or times["min"], times["max"])
 
 
-def of_file(file: Path, days: float) -> Window:
-    """A table of one's own as a window that covers so many days up to now."""
-    from datetime import timedelta
-
-    now = datetime.now(UTC)
-    return Window(tables.of_files([file]), now - timedelta(days=days), now)
-
-
 def last_end(verdicts: Sequence[Path]) -> datetime | None:
     """Where the newest of the verdict files ends, or None without any."""
     return datetime.fromisoformat(storage.read_json(verdicts[-1])["until"]) if verdicts else None
