@@ -271,8 +271,10 @@ def release_faults(project: Project, recipe: str, proxy: KillingProxy, at: Reque
     forget_release(project, recipe)
     proxy.arm(at)
     ended = release(project, recipe, proxy)
+    # After its last request a release may be over before the kill comes.
+    missed = ended == 0 and at.number < len(proxy.changes)
     proxy.arm(None)
     assert release(project, recipe, proxy) == 0
-    faults = ["it was not killed"] if ended == 0 else []
+    faults = ["it was not killed"] if missed else []
     faults += [f"{len(found)} versions"] if len(found := tracking.versions(recipe)) != 1 else []
     return faults + registry_faults(project, recipe)

@@ -8,7 +8,7 @@ from tasks import dvc_repo, storage, tracking
 from tasks.errors import TidemillError
 from tasks.fingerprint.run import run as write_fingerprints
 from tasks.markdown import table
-from tasks.paths import Paths
+from tasks.paths import STAGES, Paths
 from tasks.recipe import Recipe
 from tasks.release.bundle import bundle
 from tasks.release.federation import federated_words
@@ -55,7 +55,8 @@ def run(recipe: Recipe, paths: Paths) -> None:
         raise TidemillError("MLFLOW_TRACKING_URI is not set; `tidemill run` sets it, or start MLflow: tidemill up")
     # What is archived has to be what ran: code that was edited since makes its stage stale.
     write_fingerprints(recipe, paths)
-    stale = [state.address for state in dvc_repo.plan(paths.root, recipe.name) if state.stale]
+    plan = dvc_repo.plan(paths.root, recipe.name)
+    stale = [state.address for state in plan if state.stale and state.stage in STAGES]
     if stale:
         raise TidemillError(f"{stale[0]} is not up to date; run: tidemill run {recipe.name}")
     descent = lineage(recipe.name, paths)
