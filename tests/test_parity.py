@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from small_model import TEXTS, recipe
 
@@ -13,6 +14,7 @@ from tasks.paths import Paths
 from tasks.recipe import Parity, Recipe
 from tasks.release import probes
 from tasks.release.parity import Report, closeness, parity, within
+from tasks.release.probes import chosen
 from tasks.release.weights import rescaled
 
 pytest_plugins = ["small_model"]
@@ -172,3 +174,8 @@ def test_closeness_takes_the_worst_probability_and_the_share_of_equal_classes() 
 def test_a_recipe_declares_the_budget() -> None:
     declared: Recipe = recipe(gate={"parity": {"probes": 7, "largest_difference": 0.5, "equal_classes": 0.5}})
     assert declared.gate.parity.probes == 7
+
+
+def test_a_content_that_no_request_could_hold_is_no_probe():
+    test = pd.DataFrame({"record_id": ["a", "b", "c"], "text": ["short", "x" * 200_000, "longer"]})
+    assert set(chosen(test, "text", 3)["record_id"]) == {"a", "c"}

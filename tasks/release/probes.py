@@ -17,6 +17,9 @@ SALT = "parity:"
 LONGEST_SHARE = 0.1
 """Of the probes: the longest contents, which alone show where a text is cut."""
 
+LONGEST_CONTENT = 20_000
+"""Characters (or bytes): eight of them fit into one request, escapes included. A model reads no more of a longer one."""
+
 
 def probes(recipe: Recipe, paths: Paths) -> pd.DataFrame:
     """One row a probe: record_id, the content, `p_<class>` as evaluated, and the steps between (by kind)."""
@@ -37,7 +40,9 @@ def probability_columns(recipe: Recipe) -> list[str]:
 
 
 def chosen(test: pd.DataFrame, column: str, rows: int) -> pd.DataFrame:
-    """At most `rows` of the test rows: the longest contents, then those with the lowest salted hash."""
+    """At most `rows` of the test rows: the longest contents that one asks for, then those with the lowest salted hash."""
+    asked = test[test[column].map(len) <= LONGEST_CONTENT]
+    test = asked if len(asked) else test
     longest = test.loc[test[column].map(len).sort_values(ascending=False, kind="stable").index]
     first = longest.head(round(rows * LONGEST_SHARE))
     rest = test.drop(first.index)
