@@ -1,10 +1,8 @@
 """The champion of a recipe at work: its own files from the registry, loaded."""
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
-from tasks import inference, registered, tracking
+from tasks import inference, registered, storage, tracking
 
 
 @dataclass(frozen=True)
@@ -20,6 +18,6 @@ def champion(recipe: str, threads: int) -> Champion | None:
     version = tracking.champion(recipe) if tracking.uri() is not None else None
     if version is None:
         return None
-    with tempfile.TemporaryDirectory() as folder:
-        place = registered.fetched(version, recipe, Path(folder))
+    with storage.scratch() as folder:
+        place = registered.fetched(version, recipe, folder)
         return Champion(version, inference.load(place, registered.served_file(place), threads))

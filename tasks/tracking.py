@@ -40,6 +40,11 @@ class Version:
     aliases: tuple[str, ...]
     tags: Mapping[str, str]
 
+    @property
+    def tainted(self) -> bool:
+        """Whether it learned from a record that was forgotten since."""
+        return self.tags.get(TAINTED_TAG) == "true"
+
 
 def uri() -> str | None:
     """Where MLflow is (MLFLOW_TRACKING_URI), or None when nobody asked for it."""

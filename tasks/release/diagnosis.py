@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from tasks import inference, storage
+from tasks import inference, registered
 from tasks.recipe import Recipe
 from tasks.records import CONTENT_COLUMN
 from tasks.release.broken import Broken
@@ -55,7 +55,7 @@ def _label_order(classes: tuple[str, ...], expected: Probabilities, answered: Pr
 
 def _endpoint(recipe: Recipe, folder: Path, probes: pd.DataFrame, answered: Probabilities) -> Broken | None:
     """Whether the same files answer otherwise without the endpoint: then it is the endpoint's own doing."""
-    served = str(storage.read_json(folder / inference.DESCRIPTION)["served"])
+    served = registered.served_file(folder)
     difference = np.abs(_of_file(recipe, folder, served, probes) - answered).max()
     if difference <= recipe.gate.parity.largest_difference:
         return None
@@ -70,7 +70,7 @@ def _of_file(recipe: Recipe, folder: Path, file: str, probes: pd.DataFrame) -> P
 
 
 def _scale(folder: Path) -> Broken | None:
-    served = folder / str(storage.read_json(folder / inference.DESCRIPTION)["served"])
+    served = folder / registered.served_file(folder)
     if served.name == FP32 or not (folder / FP32).is_file() or not (wrong := rescaled(folder / FP32, served)):
         return None
     worst = max(wrong, key=lambda found: abs(np.log(max(abs(found.factor), 1e-9))))
@@ -96,7 +96,7 @@ def _logits(probabilities: Probabilities) -> Probabilities:
 
 def _quantisation(recipe: Recipe, folder: Path, probes: pd.DataFrame, expected: Probabilities) -> Broken | None:
     """Whether the fp32 file still answers nearly as evaluated, while the int8 file made of it does not."""
-    served = str(storage.read_json(folder / inference.DESCRIPTION)["served"])
+    served = registered.served_file(folder)
     if served == FP32 or not (folder / FP32).is_file():
         return None
     fp32 = np.abs(_of_file(recipe, folder, FP32, probes) - expected).mean()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tasks import inference, storage, tracking
+from tasks import inference, registered, storage, tracking
 from tasks.check import Check
 from tasks.latency import CONTENTS, timings
 from tasks.ledger import Entry
@@ -53,9 +53,8 @@ def judged(recipe: Recipe, paths: Paths, champion: tracking.Version | None, hist
         rival = fetched(champion, recipe.name, folder, recipe.threads)
         fair = fair_rows(rows, rival.seen, rival.tested)
         contest = _contest(rows[fair], rival.model, recipe)
-        tainted = champion.tags.get(tracking.TAINTED_TAG) == "true"
         name = f"champion {champion.number}"
-        checks = succession(contest, recipe.gate) if tainted else quality(contest, recipe.gate, look, name)
+        checks = succession(contest, recipe.gate) if champion.tainted else quality(contest, recipe.gate, look, name)
         checks += _budgets(recipe, paths, rival)
     basis = {"champion": champion.number, "look": look.number, "alpha": look.alpha, "left_out": int((~fair).sum())}
     return Verdict(tuple(checks), {**basis, "test_rows": asdict(sealed)})
@@ -96,7 +95,7 @@ def _challenger(rows: pd.DataFrame, recipe: Recipe) -> Answers:
 def _budgets(recipe: Recipe, paths: Paths, rival: Rival | None) -> list[Check]:
     """Size and latency of the served file; both models are timed in the same rounds."""
     folder = paths.stage("compress")
-    served = str(storage.read_json(folder / inference.DESCRIPTION)["served"])
+    served = registered.served_file(folder)
     models = {budgets.CHALLENGER: inference.load(folder, served, recipe.threads)}
     if rival is not None:
         models[budgets.CHAMPION] = rival.model

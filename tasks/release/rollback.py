@@ -26,7 +26,7 @@ def roll_back(recipe: Recipe, paths: Paths, to: int | None) -> Entry:
         raise TidemillError(f"{recipe.name}@{number}: there is no such version; there are {', '.join(map(str, known))}")
     if number == champion and _serving(history) == number:
         raise TidemillError(f"{recipe.name}@{number}: is the champion already")
-    if known[number].tags.get(tracking.TAINTED_TAG) == "true":
+    if known[number].tainted:
         raise PromiseError(f"{recipe.name}@{number}: learned from a record that was forgotten since; it may not serve")
     probed = parity.check(recipe, known[number])
     if not probed.passed:

@@ -1,6 +1,5 @@
 """Judge the traffic since the last verdict, and keep the verdict where the next one and people find it."""
 
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -53,8 +52,8 @@ def verdicts(paths: Paths) -> list[Path]:
 
 def reference(champion: tracking.Version) -> pd.DataFrame:
     """The champion's reference window, fetched anew: a copy kept here would outlive a record that is forgotten."""
-    with tempfile.TemporaryDirectory() as folder:
-        return storage.read_table(tracking.download(champion, "reference.parquet", Path(folder)))
+    with storage.scratch() as folder:
+        return storage.read_table(tracking.download(champion, "reference.parquet", folder))
 
 
 def texts(paths: Paths) -> pd.DataFrame:
