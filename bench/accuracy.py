@@ -1,8 +1,11 @@
 """How good a recipe's model becomes on its test set, and how long each stage takes, in a project of its own.
 
     python bench/accuracy.py fashion [--files FOLDER] [--threads 1] [--epochs 6]
+    python bench/accuracy.py feedback --tables train.csv test.csv --columns text category
+    python bench/accuracy.py cifar10 --tables train.parquet test.parquet --columns image label
 
-`--files` takes each source from a folder that has it under the last part of its URL, whatever its sha256 (Debian packs
+`--tables` keeps the recipe's knobs and takes the contents and labels (`--columns`) of a training and a test table instead
+of its sources. `--files` takes each source from a folder that has it under the last part of its URL, whatever its sha256 (Debian packs
 Fashion-MNIST's files anew: --files /usr/share/datasets/fashion-mnist). No server is needed.
 """
 
@@ -16,12 +19,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from tasks import storage
 from tasks.fingerprint.sections import view
 from tasks.paths import STAGES, Paths, project_root
 from tasks.recipe import Recipe
+from tasks.records import CONTENT_COLUMN
+
+PARTS = ("train", "test")
 
 
 def project(root: Path, into: Path) -> None:
@@ -41,6 +48,8 @@ def asked_recipe(root: Path, asked: argparse.Namespace) -> Recipe:
         for source in (*content["sources"], *content["labels"]["sources"]):
             source["url"] = f"file:{asked.files.resolve() / source['url'].rpartition('/')[2]}"
             source.pop("sha256", None)
+    if asked.tables:
+        content |= on_tables(content, asked.tables, *asked.columns)
     if asked.threads:
         content["threads"] = asked.threads
     if asked.epochs:
@@ -48,11 +57,33 @@ def asked_recipe(root: Path, asked: argparse.Namespace) -> Recipe:
     return Recipe.model_validate(content)
 
 
+def on_tables(content: dict[str, Any], tables: list[Path], column: str, label: str) -> dict[str, Any]:
+    """The sections of the recipe that take contents and labels from a training and a test table."""
+    frames = [pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file) for file in tables]
+    kind = CONTENT_COLUMN[content["kind"]]
+    sources = [
+        {"name": part, "url": f"file:{file.resolve()}", "columns": {kind: column}}
+        for part, file in zip(PARTS, tables, strict=True)
+    ]
+    labels = [{**source, "columns": {kind: column, "label": label}} for source in sources]
+    of = [{**source, "name": f"{source['name']}_labels"} for source in labels]
+    classes = sorted(set(frames[0][label].astype(str)))
+    return {
+        "sources": sources,
+        "labels": {"classes": classes, "consensus": "majority", "sources": of},
+        "split": {**content.get("split", {}), "by": "source", "test_sources": [PARTS[1]], "test": 0.2},
+        "validate": {**content["validate"], "labels": "class_labels"},
+        "evaluate": {**content.get("evaluate", {}), "baselines": ["majority"]},
+    }
+
+
 def main() -> None:
     """Run every stage and print its seconds, then the model's and the baselines' accuracy."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe")
     parser.add_argument("--files", type=Path)
+    parser.add_argument("--tables", type=Path, nargs=2, metavar=("TRAIN", "TEST"))
+    parser.add_argument("--columns", nargs=2, metavar=("CONTENT", "LABEL"))
     parser.add_argument("--threads", type=int)
     parser.add_argument("--epochs", type=float)
     asked = parser.parse_args()

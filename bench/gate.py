@@ -104,7 +104,7 @@ def report(pairs: int, rows: int) -> None:
     print(
         f"{pairs} pairs of {rows} rows; alpha {gate.alpha}, power {gate.power}, {gate.metric}, margin {gate.slice_margin}"
     )
-    print(f"{'':44} {'promoted by the gate':30} {'by new >= old':30}")
+    print(f"{'':44} {'shown better':30} {'promoted by the gate':30} {'by new >= old':30}")
     detectable = np.mean([checks[0].figures["smallest_detectable"] for _, checks in judged(even, gate, 50)])
     settings = {
         "equal models": even,
@@ -115,10 +115,11 @@ def report(pairs: int, rows: int) -> None:
     }
     for name, setting in settings.items():
         started = time.perf_counter()
-        found = [(promoted(checks), single_number(pair)) for pair, checks in judged(setting, gate, pairs)]
+        judgements = judged(setting, gate, pairs)
+        found = [(checks[0].passed, promoted(checks), single_number(pair)) for pair, checks in judgements]
         seconds = (time.perf_counter() - started) / pairs
-        ours, theirs = (sum(column) for column in zip(*found, strict=True))
-        print(f"{name:44} {rate(ours, pairs):30} {rate(theirs, pairs):30} {seconds:.2f} s a verdict")
+        rates = "".join(f" {rate(sum(column), pairs):30}" for column in zip(*found, strict=True))
+        print(f"{name:44}{rates} {seconds:.2f} s a verdict", flush=True)
     runs = max(1, pairs // 10)
     for reuse in ("spend", "ignore"):
         rng = np.random.default_rng(2)

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from tasks import storage
 from tasks.errors import TidemillError
+from tasks.paths import STAGES
 
 FILE = "checksums.json"
 
@@ -33,6 +34,16 @@ def read(folder: Path, sealed: str) -> dict[str, str]:
 def of(value: Any) -> str:
     """The sha256 of a JSON-able value, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def lineage_id(lineage: Mapping[str, Any]) -> str:
+    """The sha256 over what makes the model: what `split` left, and all that the stages after it read and wrote.
+
+    A record that reaches no split makes no other model. Nor does the machine, or a package that no stage uses.
+    """
+    stages = lineage["stages"]
+    after = STAGES[STAGES.index("split") + 1 :]
+    return of([lineage["recipe"], stages["split"]["outs"], *(stages[stage] for stage in after)])
 
 
 def broken(file: Path, name: str, sums: Mapping[str, str]) -> str | None:

@@ -41,6 +41,11 @@ class Version:
     tags: Mapping[str, str]
 
     @property
+    def gone(self) -> bool:
+        """Whether a record of its data was forgotten since, so that it cannot be made again."""
+        return FORGOTTEN_TAG in self.tags
+
+    @property
     def tainted(self) -> bool:
         """Whether it learned from a record that was forgotten since."""
         return self.tags.get(TAINTED_TAG) == "true"
@@ -89,18 +94,18 @@ def _log(client: "MlflowClient", run_id: str, step: int, figures: Mapping[str, f
 
 
 def released_version(model: str, tags: Mapping[str, str]) -> int | None:
-    """The version of `model` with these tags whose release was finished, or None.
+    """The version of `model` with these tags whose release was finished and whose data are all there, or None.
 
     One small request: MLflow itself is not imported. Raises ServerError when the server does not answer.
     """
     where, wanted = uri(), {**tags, RELEASED_TAG: "true"}
     if where is None or not where.startswith("http"):
-        found = [v.number for v in versions(model) if wanted.items() <= v.tags.items()]
-        return min(found, default=None)
+        return min((v.number for v in versions(model) if not v.gone and wanted.items() <= v.tags.items()), default=None)
     finished = " AND ".join(f"tags.{name} = '{value}'" for name, value in wanted.items())
     query = urllib.parse.urlencode({"filter": f"name = '{model}' AND {finished}"})
     answer = _asked(f"model-versions/search?{query}") or {}
-    return min((int(version["version"]) for version in answer.get("model_versions", [])), default=None)
+    found = [version for version in answer.get("model_versions", []) if FORGOTTEN_TAG not in _tags(version)]
+    return min((int(version["version"]) for version in found), default=None)
 
 
 def versions(model: str) -> list[Version]:
@@ -136,8 +141,12 @@ def at_alias(model: str, alias: str) -> Version | None:
     if found is None:
         return None
     at = found["model_version"]
-    tags = {tag["key"]: tag.get("value", "") for tag in at.get("tags", [])}
-    return Version(int(at["version"]), str(at["run_id"]), (alias,), tags)
+    return Version(int(at["version"]), str(at["run_id"]), (alias,), _tags(at))
+
+
+def _tags(version: Mapping[str, Any]) -> dict[str, str]:
+    """The tags of a version as MLflow's REST interface gives it."""
+    return {tag["key"]: tag.get("value", "") for tag in version.get("tags", [])}
 
 
 def _asked(question: str) -> Any:
@@ -200,10 +209,13 @@ def register(release: Release) -> Version:
 
 
 def set_alias(model: str, alias: str, number: int) -> None:
-    """Let `alias` point to version `number`. Raises ServerError."""
+    """Let `alias` point to version `number`; a champion is no challenger any more. Raises ServerError."""
     client = _client()
     with _reachable():
         client.set_registered_model_alias(model, alias, str(number))
+        challenger = client.get_registered_model(model).aliases.get(CHALLENGER)
+        if alias == CHAMPION and challenger is not None and int(challenger) == number:
+            client.delete_registered_model_alias(model, CHALLENGER)
 
 
 def tag_version(model: str, number: int, tags: Mapping[str, str]) -> None:

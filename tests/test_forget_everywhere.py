@@ -48,6 +48,11 @@ class Canary:
     def record_id(self) -> str:
         return record_id(self.text)
 
+    @property
+    def near(self) -> str:
+        """A near copy of the text, which nobody labels."""
+        return self.text.replace("arrived late", "arrived very late")
+
 
 @dataclass(frozen=True)
 class Planted:
@@ -77,8 +82,9 @@ def canary(number: int) -> Canary:
 
 
 def write_source(folder: Path, canaries: list[Canary]) -> None:
-    """The texts as packed JSON lines, and their ratings; the last canary has none."""
-    lines = "".join(json.dumps({"key": c.key, "text": c.text}) + "\n" for c in canaries)
+    """The texts and their near copies as packed JSON lines, and the ratings; the last canary has none."""
+    texts = {c.key: c.text for c in canaries} | {f"near {c.key}": c.near for c in canaries}
+    lines = "".join(json.dumps({"key": key, "text": text}) + "\n" for key, text in texts.items())
     (folder / "texts.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
     ratings = [{"key": c.key, "ratings": "[3, 2, 3]" if int(c.key[1:]) % 2 else "[-3, -2]"} for c in canaries[:-1]]
     (folder / "ratings.jsonl").write_text("".join(json.dumps(rating) + "\n" for rating in ratings))
@@ -224,6 +230,9 @@ def test_nothing_tells_a_forgotten_record_any_more_and_the_tainted_versions_are_
     chosen = chosen_canaries(planted)
     assert set(chosen) == {"train", "validation", "test", "no split"}
     others = [c for c in planted.canaries.values() if c not in chosen.values()]
+    copies = {record_id(c.near) for c in chosen.values()}
+    dropped = set(storage.read_table(planted.paths.stage("prepare") / "dropped.parquet", ["record_id"])["record_id"])
+    assert {record_id(c.near) for split, c in chosen.items() if split != "no split"} <= dropped
     strew(planted, list(chosen.values()))
     assert len(places_of(planted, list(chosen.values()))) > 20
 
@@ -239,6 +248,7 @@ def test_nothing_tells_a_forgotten_record_any_more_and_the_tainted_versions_are_
     done = json.loads(project.tidemill("forget", "canaries", *ids, "--text-file", str(text_file), "--yes", "--json"))
     assert places_of(planted, list(chosen.values())) == {}
     assert done["found_again_afterwards"] == []
+    assert {one["record_id"] for one in done["near_copies"]} == copies
     assert {one["place"] for one in done["found"]} >= {
         "shards",
         "stage outputs",
@@ -260,7 +270,7 @@ def test_nothing_tells_a_forgotten_record_any_more_and_the_tainted_versions_are_
     for shard in planted.paths.raw.glob("*.parquet"):
         manifest = storage.read_json(shard.with_suffix(".json"))
         assert manifest["sha256"] == storage.sha256_file(shard)
-        assert manifest["forgotten"] == len(chosen)
+        assert manifest["forgotten"] == len(chosen) + len(copies)
     # The others were left alone.
     kept = pd.concat([storage.read_table(shard) for shard in planted.paths.raw.glob("*.parquet")])
     assert {c.record_id for c in others} <= set(kept["record_id"])
@@ -283,7 +293,9 @@ def test_the_lifecycle_goes_on_and_its_sources_do_not_bring_the_record_back(plan
 
 
 @pytest.mark.slow
-def test_a_deletion_that_was_killed_is_completed_by_the_same_command(planted: Planted) -> None:
+def test_a_deletion_that_was_killed_is_completed_by_the_same_command_and_the_champion_is_trained_anew(
+    planted: Planted,
+) -> None:
     project = planted.project
     marks = tombstones.read(project.root)
     left = [
@@ -292,6 +304,8 @@ def test_a_deletion_that_was_killed_is_completed_by_the_same_command(planted: Pl
         if tombstones.mark(c.record_id) not in marks and planted.where(c) == "train"
     ]
     words = ("forget", "canaries", left[0].record_id, "--yes")
+    recipe = project.root / "recipes" / "canaries.yaml"
+    recipe.write_text(recipe.read_text().replace("retrain_champion: false", "retrain_champion: true"))
     kills = 0
     for wait_s in (0.0, 0.8):
         child = project.start(*words)
@@ -307,6 +321,8 @@ def test_a_deletion_that_was_killed_is_completed_by_the_same_command(planted: Pl
     project.tidemill(*words)
     assert not journal.file(project.home).is_file()
     assert places_of(planted, left[:1]) == {}
-    assert tracking.versions("canaries")[0].tags[tracking.TAINTED_TAG] == "true"
+    *tainted, anew = tracking.versions("canaries")
+    assert [version.tainted for version in tainted] == [True, True]
+    assert (anew.aliases, anew.tainted) == (("champion",), False)
     certificates = [storage.read_json(file) for file in (project.home / "certificates").glob("*.json")]
     assert [1 for one in certificates if left[0].record_id in one["record_ids"]] == [1]

@@ -12,6 +12,7 @@ from tasks.recipe import Recipe
 from tasks.registered import SEEN
 from tasks.release import probes
 from tasks.release.promotion import settled
+from tasks.release.rollback import roll_back
 from tasks.release.rows import seen_records
 
 CLASSES, ROWS = ("ham", "spam"), 200
@@ -140,6 +141,39 @@ def test_a_release_cut_off_after_any_step_and_run_again_ends_as_an_undisturbed_o
         assert world.release("b").promoted
         assert world.told() == [("verdict", 1), ("promotion", 1), ("verdict", 2), ("promotion", 2)]
         assert world.registry() == {1: ((), "champion", "true"), 2: (("champion",), "champion", "true")}
+
+
+def test_a_rollback_amid_a_release_that_was_cut_off_is_the_last_word(world):
+    world.make(right=150)
+    world.release("a")
+    world.make(right=170)
+    with pytest.MonkeyPatch.context() as patch:
+        kill_after(patch, TRACES - 2)
+        with pytest.raises(Killed):
+            world.release("b")
+    assert tracking.champion("tiny").number == 2
+    roll_back(RECIPE, world.paths, 1)
+    verdict = world.release("b")
+    assert not verdict.promoted
+    assert "version 1 was put back after this verdict" in verdict.reason
+    assert tracking.champion("tiny").number == 1
+
+
+def test_a_challenger_that_is_promoted_is_a_challenger_no_longer(world):
+    for number, right in enumerate((150, 150, 170), start=1):
+        world.make(right)
+        world.release(str(number))
+    assert {v.number: v.aliases for v in tracking.versions("tiny")} == {1: (), 2: ("challenger",), 3: ("champion",)}
+    tracking.set_alias("tiny", "champion", 2)
+    assert {v.number: v.aliases for v in tracking.versions("tiny")} == {1: (), 2: ("champion",), 3: ()}
+
+
+def test_a_version_whose_data_were_forgotten_since_is_not_the_one_that_is_sought(world):
+    world.make(right=150)
+    world.release("a")
+    assert tracking.released_version("tiny", {"lineage": "a"}) == 1
+    tracking.tag_version("tiny", 1, {tracking.FORGOTTEN_TAG: "certificate"})
+    assert tracking.released_version("tiny", {"lineage": "a"}) is None
 
 
 def test_a_tie_a_fat_model_and_a_worse_one_stay_challengers_and_each_look_leaves_less(world, tmp_path):

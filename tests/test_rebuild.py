@@ -397,7 +397,7 @@ def test_a_lineage_knows_the_machine_the_packages_and_the_remote(released, live_
     assert lineage["hardware"] == hardware.hardware()
     assert lineage["environment"]["packages"]["torch"]
     assert lineage["remotes"] == {"local": str(released.root / ".tidemill" / "remote")}
-    assert lineage["id"] == checksums.of({name: lineage[name] for name in ("recipe", "stages", "tracked")})
+    assert lineage["id"] == checksums.lineage_id(lineage)
 
 
 def copied(project: Project, tmp_path: Path) -> Project:

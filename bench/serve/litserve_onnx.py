@@ -9,7 +9,7 @@ from pathlib import Path
 import litserve
 import numpy as np
 
-from tasks import inference, storage, tokens
+from tasks import inference, storage
 
 
 class Classify(litserve.LitAPI):
@@ -27,7 +27,7 @@ class Classify(litserve.LitAPI):
 
     def predict(self, texts: list[str]) -> list[list[float]]:
         """Scores of a batch."""
-        rows = tokens.encoded(self.model.tokenizer, texts)
+        rows = self.model.encoder.rows(texts)
         return np.asarray(self.model.answers(rows).probabilities).tolist()
 
     def encode_response(self, scores: list[float]) -> dict:

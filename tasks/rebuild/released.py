@@ -14,12 +14,12 @@ ADDRESS = re.compile(r"([a-z][a-z0-9_]*)@([1-9][0-9]*)")
 
 @dataclass(frozen=True)
 class Released:
-    """A registered version, its lineage, and the hashes of its files (None: released before versions were sealed)."""
+    """A registered version, its lineage, and the hashes of its files."""
 
     recipe: str
     version: tracking.Version
     lineage: Mapping[str, Any]
-    sealed: Mapping[str, str] | None
+    sealed: Mapping[str, str]
     folder: Path
     """Where its files are fetched to."""
 
@@ -44,26 +44,23 @@ def released(recipe: str, number: int, folder: Path) -> Released:
     lineage is not the one that was released: then nothing can be compared.
     """
     version = _version(recipe, number)
-    if why := version.tags.get(tracking.FORGOTTEN_TAG):
+    if version.gone:
         raise TidemillError(
-            f"{recipe}@{number}: cannot be made again, since a record of its data was forgotten ({why}); "
+            f"{recipe}@{number}: cannot be made again, since a record of its data was forgotten "
+            f"({version.tags[tracking.FORGOTTEN_TAG]}); "
             f"a version without it comes from: tidemill run {recipe}"
         )
     sealed = _sealed(version, f"{recipe}@{number}", folder)
     file = tracking.download(version, "lineage.json", folder)
-    fault = checksums.broken(file, "lineage.json", sealed) if sealed is not None else None
-    lineage = storage.read_json(file)
-    covered = {name: lineage.get(name) for name in ("recipe", "stages", "tracked")}
-    if fault or checksums.of(covered) != version.tags.get(tracking.LINEAGE_TAG):
-        said = fault or "lineage.json: is not what the version's tag says"
-        raise TidemillError(f"{recipe}@{number}: {said}, so nothing can be compared with it; restore the registry")
-    return Released(recipe, version, lineage, sealed, folder)
+    if fault := checksums.broken(file, "lineage.json", sealed):
+        raise TidemillError(f"{recipe}@{number}: {fault}, so nothing can be compared with it; restore the registry")
+    return Released(recipe, version, storage.read_json(file), sealed, folder)
 
 
 def fetched(version: Released, name: str) -> tuple[Path, str | None]:
-    """The version's file, and what is wrong with it (None: it is the released one, or nothing can tell)."""
+    """The version's file, and what is wrong with it (None: it is the released one)."""
     file = tracking.download(version.version, name, version.folder)
-    return file, checksums.broken(file, name, version.sealed) if version.sealed is not None else None
+    return file, checksums.broken(file, name, version.sealed)
 
 
 def _version(recipe: str, number: int) -> tracking.Version:
@@ -75,10 +72,10 @@ def _version(recipe: str, number: int) -> tracking.Version:
     raise TidemillError(f"{recipe}@{number}: there is no such version; the registry has: {there}")
 
 
-def _sealed(version: tracking.Version, name: str, folder: Path) -> Mapping[str, str] | None:
+def _sealed(version: tracking.Version, name: str, folder: Path) -> Mapping[str, str]:
     tagged = version.tags.get(tracking.CHECKSUMS_TAG)
     if tagged is None:
-        return None
+        raise TidemillError(f"{name}: was registered without checksums; release it again")
     file = tracking.download(version, checksums.FILE, folder)
     if storage.sha256_file(file) != tagged:
         raise TidemillError(

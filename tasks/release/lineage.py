@@ -10,9 +10,8 @@ from tasks.paths import STAGES, Paths
 
 
 def lineage(recipe: str, paths: Paths) -> dict[str, Any]:
-    """The whole descent of the present outputs.
+    """The whole descent of the present outputs; its `id` says which model it is (`checksums.lineage_id`).
 
-    `id` (sha256) covers recipe, stages and tracked data: not the machine, nor packages that no stage uses.
     Raises TidemillError when a stage has never run.
     """
     recorded = dvc_repo.recorded(paths.root, recipe)
@@ -25,7 +24,7 @@ def lineage(recipe: str, paths: Paths) -> dict[str, Any]:
     lock = paths.root / "requirements.lock"
     return {
         **covered,
-        "id": checksums.of(covered),
+        "id": checksums.lineage_id(covered),
         **({"federated": told} if told else {}),
         "environment": {"requirements.lock": storage.sha256_file(lock) if lock.is_file() else None, **environment()},
         "hardware": hardware(),

@@ -27,7 +27,7 @@ def settled(recipe: Recipe, paths: Paths, version: tracking.Version, lineage: st
     if tracking.RELEASED_TAG in version.tags and version.tags.get(tracking.GATE_TAG) == mark:
         return from_evidence(last.evidence) if last else _from_registry(version)
     champion = tracking.champion(recipe.name)
-    verdict = _standing(last, version, champion, mark)
+    verdict = _standing(last, version, champion, mark, _rolled_back_since(history, last))
     if verdict is None:
         found = judged(recipe, paths, champion, history)
         verdict = replace(
@@ -50,15 +50,28 @@ def alias(verdict: Verdict) -> str:
 
 
 def _standing(
-    last: Entry | None, version: tracking.Version, champion: tracking.Version | None, mark: str
+    last: Entry | None, version: tracking.Version, champion: tracking.Version | None, mark: str, back: Entry | None
 ) -> Verdict | None:
-    """The verdict that still holds: by the same gate, against the champion of today. The champion itself has one."""
+    """The verdict that still holds: by the same gate, against the champion of today. The champion itself has one.
+
+    `back`: the rollback by which a person went against it while the release was not finished; theirs is the last word.
+    """
     number = champion.number if champion else None
     if number == version.number:
         return from_evidence(last.evidence) if last else _from_registry(version)
-    if last and last.evidence["gate"] == mark and last.evidence["champion"] == number:
-        return from_evidence(last.evidence)
-    return None
+    if last is None or last.evidence["gate"] != mark or last.evidence["champion"] != number:
+        return None
+    found = from_evidence(last.evidence)
+    if back is None:
+        return found
+    said = Check("rollback", False, f"version {back.version} was put back after this verdict, and stays")
+    return replace(found, checks=(*found.checks, said))
+
+
+def _rolled_back_since(history: Sequence[Entry], verdict: Entry | None) -> Entry | None:
+    """The last rollback after the verdict, or None."""
+    after = history[history.index(verdict) + 1 :] if verdict else ()
+    return next((entry for entry in reversed(after) if entry.kind == "rollback"), None)
 
 
 def _own(history: Sequence[Entry], version: tracking.Version, lineage: str) -> list[Entry]:

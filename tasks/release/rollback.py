@@ -32,7 +32,7 @@ def roll_back(recipe: Recipe, paths: Paths, to: int | None) -> Entry:
     if not probed.passed:
         raise PromiseError(f"{recipe.name}@{number}: does not answer as it was evaluated, {probed.reason}")
     entry = _last(history)
-    if entry is None or entry.version != number:
+    if entry is None or entry.version != number or _under_way(history, entry, champion):
         evidence = {"reason": f"back from version {champion}; {probed.reason}", "replaces": champion}
         entry = ledger.append(paths.home, recipe.name, "rollback", number, {**evidence, "parity": probed.figures})
     tracking.set_alias(recipe.name, tracking.CHAMPION, number)
@@ -48,6 +48,12 @@ def served_before(history: Sequence[Entry], champion: int | None) -> int | None:
 def _serving(history: Sequence[Entry]) -> int | None:
     entry = _last(history)
     return entry.version if entry else None
+
+
+def _under_way(history: Sequence[Entry], entry: Entry, champion: int | None) -> bool:
+    """Whether a release was cut off after the entry with the champion in its place and the promotion not yet told."""
+    verdicts = [e for e in history[history.index(entry) :] if e.kind == "verdict" and e.version == champion]
+    return bool(verdicts) and bool(verdicts[-1].evidence["promoted"])
 
 
 def _last(history: Sequence[Entry]) -> Entry | None:

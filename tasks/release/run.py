@@ -78,8 +78,9 @@ def run(recipe: Recipe, paths: Paths) -> None:
 
 
 def _registered(recipe: Recipe, paths: Paths, descent: dict[str, Any], metrics: dict[str, Any]) -> tracking.Version:
-    """The version with this lineage: the one that is there, or a new one."""
-    known = [v for v in tracking.versions(recipe.name) if v.tags.get(tracking.LINEAGE_TAG) == descent["id"]]
+    """The version with this lineage: the one that is there and can be made again, or a new one."""
+    versions = [version for version in tracking.versions(recipe.name) if not version.gone]
+    known = [version for version in versions if version.tags.get(tracking.LINEAGE_TAG) == descent["id"]]
     if known:
         return known[0]
     with storage.scratch() as folder:
