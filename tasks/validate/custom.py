@@ -118,16 +118,19 @@ class _ClassShares(TableMetricProvider):
 
 
 class ExpectEachClassToHaveShare(_InWords, BatchExpectation):
-    """Each of `classes` has at least the share `min_share` of the column's values."""
+    """Each of `classes` has at least `of_even` times the share of the column's values that an even division would give it."""
 
     column: str
     classes: list[str]
-    min_share: float
+    of_even: float
     metric_dependencies = ("table.class_shares",)
-    success_keys = ("column", "classes", "min_share")
+    success_keys = ("column", "classes", "of_even")
     domain_keys: ClassVar = ("batch_id", "table")
 
     def _validate(self, metrics: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:
         shares: dict[str, float] = metrics["table.class_shares"]
-        observed = ", ".join(f"{name} {share:.3f}" for name, share in shares.items())
-        return {"success": min(shares.values()) >= self.min_share, "result": {"observed_value": observed}}
+        least = self.of_even / len(shares)
+        rare = {name: share for name, share in shares.items() if share < least}
+        told = rare or {"least": min(shares.values())}
+        observed = ", ".join(f"{name} {share:.3f}" for name, share in told.items())
+        return {"success": not rare, "result": {"observed_value": f"{observed} (at least {least:.3f} wanted)"}}
