@@ -118,9 +118,11 @@ def load(folder: Path, file: str, threads: int) -> Model:
 
 
 def encoder(folder: Path, description: Mapping[str, Any]) -> Encoder:
-    """What encodes the contents of the model's kind."""
-    kind = description.get("kind", "classify_text")
-    made: Encoder = importlib.import_module(f"tasks.encode.{kind}").encoder(folder, description)
+    """What encodes the contents of the model's kind. Raises TidemillError when model.json does not tell its form."""
+    kind = importlib.import_module(f"tasks.encode.{description.get('kind', 'classify_text')}")
+    if kind.FORM not in description:
+        raise TidemillError(f"{folder / DESCRIPTION}: says no {kind.FORM}; run compress again")
+    made: Encoder = kind.encoder(folder, description)
     return made
 
 

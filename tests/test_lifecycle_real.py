@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from small_project import small_project, write_recipe
+from small_project import REPOSITORY, small_project, write_recipe
 from tiny_project import Project, Servers
 
 from tasks import storage, tracking
@@ -74,6 +74,19 @@ def test_dvc_alone_gives_the_same_bytes_as_the_flow(
     environment = {**alone.environment, "PATH": path, "MLFLOW_TRACKING_URI": ""}
     subprocess.run(["dvc", "repro", "evaluate@small", "--quiet"], cwd=alone.root, env=environment, check=True)
     assert outputs(alone.root, "small") == outputs(small_released.root, "small")
+
+
+@pytest.mark.slow
+def test_images_are_released_as_texts_are(
+    small_template: Path, live_servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = small_project(small_template, tmp_path, live_servers, "small")
+    shutil.copy(REPOSITORY / "recipes" / "digits.yaml", project.root / "recipes")
+    (project.root / "recipes" / "all.yaml").write_text("recipes: [digits]\n")
+    said = project.tidemill("run", "digits")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", project.environment["MLFLOW_TRACKING_URI"])
+    (version,) = tracking.versions("digits")
+    assert version.aliases == ("champion",), said
 
 
 @pytest.mark.slow

@@ -10,6 +10,9 @@ from tasks import images
 FILES: tuple[str, ...] = ()
 """What has to lie beside the model's file: nothing, it scales and normalises the pixels itself."""
 
+FORM = "images"
+"""What model.json has to tell."""
+
 
 @dataclass(frozen=True)
 class Encoder:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 FILES = ("tokenizer.json",)
 """What has to lie beside the model's file."""
 
+FORM = "max_tokens"
+"""What model.json has to tell."""
+
 
 @dataclass(frozen=True)
 class Encoder:

@@ -44,7 +44,7 @@ def latency(found: Timings, gate: Gate) -> Check:
     Alone, the fastest round counts: whatever else the machine does only adds. Beside the champion, the median ratio.
     """
     mine = found[CHALLENGER]["single_ms"]
-    limits = [Limit("milliseconds a text", min(mine), gate.max_latency_ms)]
+    limits = [Limit("milliseconds a record", min(mine), gate.max_latency_ms)]
     if CHAMPION in found:
         ratio = statistics.median(ratios(mine, found[CHAMPION]["single_ms"]))
         limits.append(Limit("times the champion's", ratio, gate.max_latency_ratio))

@@ -41,6 +41,17 @@ def checked(record: Mapping[str, Any]) -> str:
     return content
 
 
+def readable(content: object) -> bytes | None:
+    """A table's content (bytes or a `data:` URI) as the model takes it, or None for one that cannot be answered."""
+    if not isinstance(content, str | bytes):
+        return None
+    try:
+        images.opened(image := _bytes(content))
+    except images.ImageError:
+        return None
+    return image
+
+
 def answers(model: Model, contents: Sequence[str | bytes]) -> Answers:
     """The model's answers to as many contents as a pass of it holds."""
     return model.answers([_bytes(content) for content in contents])

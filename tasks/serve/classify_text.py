@@ -35,6 +35,11 @@ def checked(record: Mapping[str, Any]) -> str:
     return text
 
 
+def readable(content: object) -> str | None:
+    """A table's content as the model takes it, or None for one that cannot be answered."""
+    return content if isinstance(content, str) and content.strip() else None
+
+
 def answers(model: Model, contents: Sequence[str]) -> Answers:
     """The model's answers to as many contents as a pass of it holds."""
     # A text without a single known sign may have no token at all, and a model needs one.

@@ -36,7 +36,12 @@ async def versions(request: Request) -> Response:
     live = server.live
     entries = ledger.entries(server.home, server.recipe.name) if server.home else []
     told = [{"at": e.at, "kind": e.kind, "version": e.version, "reason": _reason(e)} for e in reversed(entries)]
-    now = {"model": server.recipe.name, "title": server.recipe.title, "version": live.version}
+    now = {
+        "model": server.recipe.name,
+        "title": server.recipe.title,
+        "version": live.version,
+        "column": live.kind.COLUMN,
+    }
     return exchange.json({**now, "classes": list(live.model.classes), "history": told[:SHOWN]})
 
 

@@ -27,7 +27,7 @@ def load(folder: Path, version: int | None, threads: int) -> Live:
     Raises TidemillError when a file is missing, damaged or of a form that could run code.
     """
     description = storage.read_json(folder / inference.DESCRIPTION)
-    missing = [key for key in ("kind", "classes", "served", "max_tokens") if key not in description]
+    missing = [key for key in ("kind", "classes", "served") if key not in description]
     if missing:
         raise TidemillError(f"{folder / inference.DESCRIPTION}: says no {missing[0]}; run compress again")
     served = str(description["served"])

@@ -29,7 +29,7 @@ ADDED = ("predicted", "confidence", "model_version")
 def score(live: Live, source: Path, target: Path) -> int:
     """The number of rows scored: those of the table `source`, with the answers as further columns, are in `target`.
 
-    A row without content gets no answer (nulls). Raises SourceError for a table that cannot be read or has no content
+    A row whose content is missing or cannot be read gets no answer (nulls). Raises SourceError for a table that cannot be read or has no content
     column, BusyError when the same output is being made, TidemillError on a full disk: run the same again then.
     """
     rows = opened(source, live)
@@ -117,8 +117,8 @@ def answered(live: Live, chunk: "pa.Table") -> "pa.Table":
     """The chunk with the answers as further columns; null where there is no content."""
     import pyarrow as pa
 
-    contents = chunk[live.kind.COLUMN].to_pylist()
-    there = [place for place, content in enumerate(contents) if isinstance(content, str) and content.strip()]
+    contents = [live.kind.readable(content) for content in chunk[live.kind.COLUMN].to_pylist()]
+    there = [place for place, content in enumerate(contents) if content is not None]
     scores = live.model.probabilities([contents[place] for place in there])
     full = np.full((len(contents), len(live.model.classes)), np.nan, dtype=np.float32)
     full[there] = scores

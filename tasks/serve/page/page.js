@@ -9,6 +9,12 @@ function word(name, ...values) {
   return WORDS[language][name].replace(/\{(\d)\}/g, (_, place) => values[Number(place)]);
 }
 
+// The word as it is for this kind of content, where it has one of its own.
+function spoken(name) {
+  const own = service ? `${name}-${service.column}` : name;
+  return word(own in WORDS[language] ? own : name);
+}
+
 function element(tag, text, attributes = {}) {
   const made = document.createElement(tag);
   made.textContent = text;
@@ -44,11 +50,20 @@ function tell(error) {
 
 function translate() {
   document.documentElement.lang = language === "zh" ? "zh-Hans" : "en";
-  for (const spot of document.querySelectorAll("[data-word]")) spot.textContent = word(spot.dataset.word);
+  for (const spot of document.querySelectorAll("[data-word]")) spot.textContent = spoken(spot.dataset.word);
   at("language").textContent = word("other");
   at("language").lang = language === "zh" ? "en" : "zh-Hans";
   if (service) showService();
   if (shown) showAnswer();
+}
+
+function showForm() {
+  const image = service.column === "image";
+  for (const [name, wanted] of [["content", !image], ["picture", image]]) {
+    at(name).hidden = !wanted;
+    at(name).required = wanted;
+  }
+  at("content-label").htmlFor = image ? "picture" : "content";
 }
 
 function showService() {
@@ -72,32 +87,68 @@ function showScores(prediction) {
   }));
 }
 
-function showParts(text, explained) {
+function signed(weight) {
+  return `${weight >= 0 ? "+" : "−"}${percent(Math.abs(weight))}`;
+}
+
+// Mark a part by the side it speaks for, as strongly as its weight is of the largest.
+function weigh(mark, weight, largest) {
+  const side = weight > 0 ? "for" : "against";
+  const strength = Math.abs(weight) / largest;
+  if (strength > 0.15) mark.className = side;
+  mark.style.backgroundColor = `rgba(var(--${side}), ${(0.3 * strength).toFixed(3)})`;
+}
+
+function showExplained(content, explained) {
+  const image = service.column === "image";
   const largest = Math.max(...explained.parts.map((part) => Math.abs(part.weight)), 0.01);
+  at("parts").hidden = image;
+  at("places").hidden = !image;
+  (image ? showPlaces : showParts)(content, explained.parts, largest);
+  at("method").textContent = explained.method;
+}
+
+function showPlaces(content, places, largest) {
+  at("shown").src = content;
+  at("shown").alt = word("picture");
+  const width = Math.max(...places.map((place) => place.right));
+  const height = Math.max(...places.map((place) => place.bottom));
+  at("grid").replaceChildren(...places.map((place) => {
+    const mark = document.createElement("i");
+    weigh(mark, place.weight, largest);
+    mark.style.left = `${(100 * place.left) / width}%`;
+    mark.style.top = `${(100 * place.top) / height}%`;
+    mark.style.width = `${(100 * (place.right - place.left)) / width}%`;
+    mark.style.height = `${(100 * (place.bottom - place.top)) / height}%`;
+    return mark;
+  }));
+  const [tops, lefts] = ["top", "left"].map((side) => [...new Set(places.map((place) => place[side]))].sort((a, b) => a - b));
+  const strongest = [...places].sort((one, two) => Math.abs(two.weight) - Math.abs(one.weight)).slice(0, 3);
+  const told = strongest.map((place) => word("place", tops.indexOf(place.top) + 1, lefts.indexOf(place.left) + 1, signed(place.weight)));
+  at("strongest").textContent = word("strongest", told.join("; "));
+}
+
+function showParts(text, parts, largest) {
   const pieces = [];
   let end = 0;
   // The server counts characters, a script counts UTF-16 units.
   const letters = Array.from(text);
-  for (const part of explained.parts) {
+  for (const part of parts) {
     pieces.push(document.createTextNode(letters.slice(end, part.start).join("")));
-    const strength = Math.abs(part.weight) / largest;
-    const weight = `${part.weight >= 0 ? "+" : "−"}${percent(Math.abs(part.weight))}`;
-    const mark = element("mark", part.text, { title: weight });
-    if (strength > 0.15) mark.className = part.weight > 0 ? "for" : "against";
-    mark.style.backgroundColor = `rgba(var(--${part.weight > 0 ? "for" : "against"}), ${(0.3 * strength).toFixed(3)})`;
+    const mark = element("mark", part.text, { title: signed(part.weight) });
+    weigh(mark, part.weight, largest);
     pieces.push(mark);
     end = part.end;
   }
   pieces.push(document.createTextNode(letters.slice(end).join("")));
   at("parts").replaceChildren(...pieces);
-  at("method").textContent = explained.method;
 }
 
 function showAnswer() {
-  const { text, prediction, explained, corrected } = shown;
+  const { content, prediction, explained, corrected } = shown;
   at("class").textContent = `${prediction.class} (${percent(prediction.confidence)})`;
   showScores(prediction);
-  if (explained) showParts(text, explained);
+  if (explained) showExplained(content, explained);
   at("classes").replaceChildren(...service.classes.map((name) => {
     const button = element("button", name, { type: "button", "aria-pressed": String(corrected === name) });
     button.addEventListener("click", () => correct(name));
@@ -107,14 +158,20 @@ function showAnswer() {
   at("answer").hidden = false;
 }
 
+// The content of a recent answer, as far as the server keeps it.
+function kept(content) {
+  if (content === null || content === undefined) return word("not-kept");
+  return service.column === "image" ? element("img", "", { src: content, alt: word("picture") }) : content;
+}
+
 async function showRecent() {
   const { answers } = await ask("/v1/recent");
   const rows = answers.map((answer) => {
     const row = document.createElement("tr");
     const label = answer.corrected ? `${answer.class} (${word("corrected", answer.corrected)})` : answer.class;
-    const text = answer.text === null || answer.text === undefined ? word("not-kept") : answer.text;
-    const cells = [new Date(answer.at).toLocaleTimeString(language), text, label, percent(answer.confidence), answer.version ?? "–"];
+    const cells = [new Date(answer.at).toLocaleTimeString(language), "", label, percent(answer.confidence), answer.version ?? "–"];
     row.append(...cells.map((cell) => element("td", cell)));
+    row.children[1].append(kept(answer[service.column]));
     return row;
   });
   const empty = document.createElement("tr");
@@ -126,36 +183,49 @@ async function showTrial() {
   const { trial } = await ask("/v1/trial");
   at("trial").hidden = !trial;
   if (!trial) return;
-  const sign = trial.advantage >= 0 ? "+" : "−";
   const facts = {
     mode: trial.mode, pair: word("against", trial.champion, trial.challenger), pairs: trial.pairs,
-    advantage: `${sign}${percent(Math.abs(trial.advantage))}`, decision: trial.decision,
+    advantage: signed(trial.advantage), decision: trial.decision,
   };
   at("trial-facts").replaceChildren(...Object.entries(facts).flatMap(([name, value]) => [element("dt", word(name)), element("dd", value)]));
 }
 
 async function refresh() {
   try {
+    const first = service === null;
     service = await ask("/v1/versions");
     at("key-line").hidden = at("key-line").hidden && !sessionStorage.getItem("key");
-    showService();
+    showForm();
+    first ? translate() : showService();
     await Promise.all([showRecent(), showTrial()]);
   } catch (error) {
     tell(error);
   }
 }
 
+// The text, or the chosen image as a data: URI.
+function chosen() {
+  if (service.column !== "image") return at("content").value;
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(at("picture").files[0]);
+  });
+}
+
 async function classify(event) {
   event.preventDefault();
-  const text = at("content").value;
   tell(null);
   at("send").disabled = true;
   at("send").textContent = word("sending");
   try {
     if (!service) await refresh();
-    const { predictions } = await ask("/v1/predict", { text });
-    shown = { text, prediction: predictions[0], explained: null, corrected: null };
-    shown.explained = await ask("/v1/explain", { text, class: predictions[0].class });
+    const content = await chosen();
+    const record = { [service.column]: content };
+    const { predictions } = await ask("/v1/predict", record);
+    shown = { content, prediction: predictions[0], explained: null, corrected: null };
+    shown.explained = await ask("/v1/explain", { ...record, class: predictions[0].class });
     showAnswer();
     at("answer-heading").focus();
     await showRecent();
@@ -169,7 +239,7 @@ async function classify(event) {
 
 async function correct(name) {
   try {
-    await ask("/v1/feedback", { id: shown.prediction.id, class: name, text: shown.text });
+    await ask("/v1/feedback", { id: shown.prediction.id, class: name, [service.column]: shown.content });
     shown.corrected = name;
     const place = service.classes.indexOf(name);
     showAnswer();

@@ -2,7 +2,7 @@
 // Every word of the page, in each language; a class keeps the name that the recipe gives it.
 const WORDS = {
   en: {
-    other: "中文", skip: "Skip to the text", key: "API key", try: "Try the model", content: "Text",
+    other: "中文", skip: "Skip to the form", key: "API key", try: "Try the model", content: "Text",
     hint: "Ctrl + Enter sends it.", send: "Classify", sending: "Working …", answer: "Answer:",
     why: "Why", legend: "Underlined parts speak for this class, dashed ones against it. Method:",
     right: "What is right?", thanks: "Thank you: kept for the next training.",
@@ -11,11 +11,14 @@ const WORDS = {
     trial: "Challenger against champion", serving: "version {0} in service", folder: "a model folder, no version",
     "not-kept": "(not kept)", corrected: "corrected: {0}", none: "none yet", "no-history": "nothing in the ledger yet",
     mode: "Mode", pair: "Versions", pairs: "Judged pairs", advantage: "Advantage in accuracy", decision: "Decision",
+    "content-image": "Image", "hint-image": "PNG, JPEG, GIF, WebP or BMP.", "content-short-image": "Image",
+    "legend-image": "Framed places speak for this class, dashed ones against it. Method:", picture: "The image that was sent",
+    strongest: "Strongest: {0}.", place: "row {0}, column {1}: {2}",
     against: "{1} against {0}", unreachable: "The server does not answer.", busy: "Busy; try again in {0} s.",
     promotion: "promoted", verdict: "judged", rollback: "rolled back to", deletion: "record deleted from", canary: "trial ended",
   },
   zh: {
-    other: "English", skip: "跳到文本", key: "API 密钥", try: "试用模型", content: "文本",
+    other: "English", skip: "跳到表单", key: "API 密钥", try: "试用模型", content: "文本",
     hint: "按 Ctrl + Enter 发送。", send: "分类", sending: "处理中……", answer: "结果：",
     why: "依据", legend: "实线下划线的部分支持该类别，虚线的部分反对。方法：",
     right: "正确答案是什么？", thanks: "谢谢：已留作下次训练之用。",
@@ -24,6 +27,9 @@ const WORDS = {
     trial: "挑战者对冠军", serving: "正在使用版本 {0}", folder: "模型文件夹，无版本",
     "not-kept": "（未保存）", corrected: "更正为：{0}", none: "暂无", "no-history": "账本中暂无记录",
     mode: "方式", pair: "版本", pairs: "已评判的配对", advantage: "准确率优势", decision: "结论",
+    "content-image": "图片", "hint-image": "PNG、JPEG、GIF、WebP 或 BMP。", "content-short-image": "图片",
+    "legend-image": "实线框的位置支持该类别，虚线框的位置反对。方法：", picture: "已发送的图片",
+    strongest: "最强的位置：{0}。", place: "第 {0} 行第 {1} 列：{2}",
     against: "{1} 对 {0}", unreachable: "服务器没有响应。", busy: "繁忙，请在 {0} 秒后重试。",
     promotion: "晋升", verdict: "评判", rollback: "回滚到", deletion: "删除记录", canary: "试用结束",
   },
