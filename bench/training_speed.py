@@ -43,7 +43,8 @@ def ours(recipe: Recipe, base_model: Path, train: pd.DataFrame, test: pd.DataFra
     make_deterministic(recipe.seed, recipe.threads)
     hardware, knobs = chosen(recipe.train.precision), recipe.train
     plan = Plan(
-        epochs=1, batch_size=knobs.batch_size, learning_rate=knobs.learning_rate, warmup=knobs.warmup,
+        epochs=1, batch_size=knobs.batch_size, learning_rate=knobs.learning_rate,
+        head_learning_rate=knobs.head_learning_rate, warmup=knobs.warmup,
         weight_decay=knobs.weight_decay, patience=9, validations_per_epoch=1, seed=recipe.seed,
         checkpoint_minutes=1e9, hardware=hardware,
     )  # fmt: skip

@@ -244,6 +244,9 @@ class Train(Strict):
     epochs: Annotated[float, Field(gt=0, le=1000)] = 2.0
     batch_size: Positive = 32
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-4
+    head_learning_rate: Annotated[float, Field(gt=0, lt=1)] = Field(
+        1e-2, description="of the fresh last layer on a base model, which has all to learn; no use without one"
+    )
     warmup: Share = Field(0.1, description="share of the steps")
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
     max_tokens: Annotated[int, Field(ge=8, le=8192)] = 128

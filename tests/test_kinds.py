@@ -55,7 +55,15 @@ class Kind:
 
 
 def plan(**changes: Any) -> Plan:
-    knobs = {"epochs": 2, "batch_size": 8, "learning_rate": 0.005, "warmup": 0.1, "weight_decay": 0.01, "patience": 9}
+    knobs = {
+        "epochs": 2,
+        "batch_size": 8,
+        "learning_rate": 0.005,
+        "head_learning_rate": 0.005,
+        "warmup": 0.1,
+        "weight_decay": 0.01,
+        "patience": 9,
+    }
     knobs |= {"validations_per_epoch": 2, "seed": 5, "checkpoint_minutes": 1e-9, "hardware": CPU}
     return Plan(**(knobs | changes))
 

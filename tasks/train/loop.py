@@ -34,6 +34,7 @@ class Plan:
     epochs: float
     batch_size: int
     learning_rate: float
+    head_learning_rate: float
     warmup: float
     weight_decay: float
     patience: int
@@ -73,7 +74,7 @@ class Training:
         self.steps = max(1, round(plan.epochs * self.per_epoch))
         self.progress = Progress(plan.micro_batch or plan.batch_size)
         self.best = _copied(model)
-        groups = _decay_groups(model, plan.weight_decay)
+        groups = _groups(model, plan)
         self.optimizer = torch.optim.AdamW(groups, lr=plan.learning_rate, fused=True)
         forward = torch.compile(self.model, dynamic=True) if plan.compiled else self.model
         self.gradients = Accumulated(self.model, forward, plan.hardware, plan.smoothing)
@@ -103,7 +104,7 @@ class Training:
 
         state = self.progress
         for group in self.optimizer.param_groups:
-            group["lr"] = self.plan.learning_rate * _rate(state.step, self.steps, self.plan.warmup)
+            group["lr"] = group["highest"] * _rate(state.step, self.steps, self.plan.warmup)
         self.model.train()
         batch, whole = feed.at(state.step)
         loss, state.micro_batch = self.gradients.backward(batch, whole, state.micro_batch)
@@ -199,12 +200,21 @@ def _rate(step: int, steps: int, warmup: float) -> float:
     return (step + 1) / rising if step < rising else (steps - step) / max(1, steps - rising)
 
 
-def _decay_groups(model: "torch.nn.Module", weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; biases and normalisation weights do not (Loshchilov and Hutter 2019; usual for BERT)."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+def _groups(model: "torch.nn.Module", plan: Plan) -> list[dict[str, Any]]:
+    """The parameters by the highest rate they learn at and by decay.
+
+    A fresh `head` on a pretrained model learns faster than what lies under it (discriminative fine-tuning: Howard and
+    Ruder 2018). Matrices decay; biases and normalisation weights do not (Loshchilov and Hutter 2019; usual for BERT).
+    """
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            highest = plan.head_learning_rate if "head" in name.split(".") else plan.learning_rate
+            decay = plan.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((highest, decay), []).append(parameter)
     return [
-        {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": weight_decay},
-        {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
+        {"params": parameters, "highest": highest, "weight_decay": decay}
+        for (highest, decay), parameters in groups.items()
     ]
 
 

@@ -25,6 +25,7 @@ def plan(recipe: Recipe, hardware: Hardware) -> Plan:
         epochs=knobs.epochs,
         batch_size=knobs.batch_size,
         learning_rate=knobs.learning_rate,
+        head_learning_rate=knobs.learning_rate if knobs.base_model is None else knobs.head_learning_rate,
         warmup=knobs.warmup,
         weight_decay=knobs.weight_decay,
         patience=knobs.patience,
