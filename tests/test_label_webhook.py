@@ -35,7 +35,7 @@ def project(
     for name in ("tasks", "flows", "expectations"):
         shutil.copytree(REPOSITORY / name, paths.root / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy2(REPOSITORY / "dvc.yaml", paths.root)
-    storage.write_text(paths.root / "recipes" / "shop.yaml", recipe_of().model_dump_json())
+    storage.write_text(paths.root / "recipes" / "shop.yaml", recipe_of().model_dump_json(by_alias=True))
     storage.write_text(paths.root / "recipes" / "all.yaml", "recipes: [shop]\n")
     monkeypatch.setenv("TIDEMILL_HOME", str(live_studio.home))
     monkeypatch.setenv("PREFECT_API_URL", f"{live_servers.urls['prefect']}/api")
@@ -45,7 +45,7 @@ def project(
     monkeypatch.chdir(paths.root)
     yield paths
     servers.down(live_studio.home, ("receiver",))
-    shutil.rmtree(label_receiver.queue(live_studio.home))
+    shutil.rmtree(label_receiver.queue(live_studio.home), ignore_errors=True)
 
 
 def eventually(true: Callable[[], bool], home: Path) -> None:
