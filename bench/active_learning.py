@@ -134,7 +134,7 @@ def banking_task(folder: Path, model: Path, cache: Path) -> Task:
     vectors = [
         embedded(t["text"].tolist(), model, cache / f"banking_{n}.npy") for n, t in (("train", train), ("test", test))
     ]
-    return Task("BANKING77", vectors[0], codes[0], vectors[1], codes[1], 154, 9)
+    return Task("BANKING77", vectors[0], codes[0], vectors[1], codes[1], 154, 15)
 
 
 def measured(task: Task, compared: list[str]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ import pandas as pd
 
 from flows import servers, settings
 from tasks import shards
-from tasks.annotations import label_rows
-from tasks.label import page, pull, push
+from tasks.label import page, push
+from tasks.label.pulled import pulled
 from tasks.label.studio import exchange, projects
 from tasks.label.studio.connection import Studio, connected
 from tasks.markdown import table
@@ -62,12 +62,11 @@ def answer_all(studio: Studio, project: int) -> None:
         exchange.add_tasks(studio, project, [{"data": one, "annotations": given} for one in some])
 
 
-def answers(studio: Studio, project: int) -> pd.DataFrame:
+def answers(studio: Studio, project: int, asked: frozenset[str]) -> pd.DataFrame:
     """All answers as label rows that are new."""
-    ids, _ = exchange.changed(studio, project, None)
-    rows, _ = label_rows(exchange.exported(studio, project, ids), page.CONTROL)
-    nothing = pd.DataFrame(columns=list(shards.LABEL_KEY), dtype="str")
-    return pull.new_answers(pull.label_table(rows, STUDIO), nothing.astype({"labelled_at": "datetime64[us, UTC]"}))
+    nothing = pd.DataFrame(columns=[*shards.LABEL_KEY, "seconds"], dtype="str")
+    before = nothing.astype({"labelled_at": "datetime64[us, UTC]"})
+    return pulled(studio, project, STUDIO, None, before, asked).rows
 
 
 def main() -> None:
@@ -82,9 +81,10 @@ def main() -> None:
         project = projects.ensured(studio, "[tidemill bench]", made)
         try:
             tasks = [task(position) for position in range(number)]
+            asked = frozenset(one["data"]["record_id"] for one in tasks)
             added, cpu_in, clock_in = timed(lambda: push.push(studio, project, tasks))
             answer_all(studio, project)
-            landed, cpu_out, clock_out = timed(lambda: answers(studio, project))
+            landed, cpu_out, clock_out = timed(lambda: answers(studio, project, asked))
         finally:
             studio.ask("DELETE", f"/api/projects/{project}/")
     rows = [

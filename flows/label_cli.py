@@ -37,7 +37,9 @@ def label(
 
 @labels.command()
 def pull(recipe: RecipeName) -> None:
-    """Land what people answered since the last pull, make the consensus anew, send what is in dispute to review."""
+    """Land what people answered and corrected, make the consensus anew, send what is in dispute to review."""
+    from flows import servers
+
     turn = _checked(recipe, {})
 
     def start() -> object:
@@ -45,7 +47,8 @@ def pull(recipe: RecipeName) -> None:
 
         return flow(recipe)
 
-    _in_flow(start, turn, _studio(turn.paths.home))
+    home = turn.paths.home
+    _in_flow(start, turn, _studio(home) if _has_studio(home) else servers.up(home))
 
 
 @labels.command()
@@ -106,6 +109,13 @@ def _studio(home: Path) -> dict[str, str]:
     return {**servers.up(home), "studio": studio_up(home)}
 
 
+def _has_studio(home: Path) -> bool:
+    """Whether there is a Label Studio to pull from, ours or another; it is not installed for the corrections alone."""
+    from flows import servers, studio_install
+
+    return "studio" in servers.external(home) or studio_install.installed(home)
+
+
 def studio_up(home: Path) -> str:
     """The URL of Label Studio, installed and started if need be."""
     from flows import label_receiver, servers, studio_install
@@ -122,7 +132,8 @@ def _in_flow(start: object, turn: "Turn", urls: dict[str, str]) -> None:
     from flows import console, settings
     from flows.run import in_prefect
 
-    settings.apply({**settings.project(turn.paths.home), **settings.studio(turn.paths.home, urls["studio"])})
+    studio = settings.studio(turn.paths.home, urls["studio"]) if "studio" in urls else {}
+    settings.apply({**settings.project(turn.paths.home), **studio})
     with console.showing() as display, contextlib.suppress(BrokenPipeError):
         in_prefect(start, turn.paths.home, urls, display)  # type: ignore[arg-type]
 

@@ -78,7 +78,7 @@ def _values(annotation: Mapping[str, Any], control: str | None) -> Iterator[str]
 def _row(task: Mapping[str, Any], annotation: Mapping[str, Any], label: str) -> Row:
     own = {
         "task": str(task.get("id")),
-        "annotator": _annotator(annotation.get("completed_by")),
+        "annotator": annotator_of(annotation),
         "label": label,
         "labelled_at": annotation.get("updated_at") or annotation.get("created_at"),
         "seconds": annotation.get("lead_time"),
@@ -86,8 +86,9 @@ def _row(task: Mapping[str, Any], annotation: Mapping[str, Any], label: str) -> 
     return {**task["data"], **own}
 
 
-def _annotator(completed_by: Any) -> str | None:
-    """The mail address where it is given, else the id."""
+def annotator_of(annotation: Mapping[str, Any]) -> str | None:
+    """The mail address where it is given, else the id; None when nobody is."""
+    completed_by = annotation.get("completed_by")
     if isinstance(completed_by, Mapping):
         completed_by = completed_by.get("email") or completed_by.get("id")
     return None if completed_by is None else str(completed_by)

@@ -88,6 +88,11 @@ class Paths:
         return self.home / "traffic" / self.recipe
 
     @property
+    def corrections(self) -> Path:
+        """What users of the endpoint said was right: JSON lines, appended."""
+        return corrections(self.home, self.recipe)
+
+    @property
     def watch(self) -> Path:
         """The verdicts on the traffic, and the pages about them."""
         return self.home / "watch" / self.recipe
@@ -130,3 +135,8 @@ def project_root(start: Path | None = None) -> Path:
 def home(root: Path) -> Path:
     """The folder of all state that is not data: `.tidemill/`, or what TIDEMILL_HOME says."""
     return Path(os.environ.get("TIDEMILL_HOME") or root / ".tidemill").resolve()
+
+
+def corrections(home: Path, recipe: str) -> Path:
+    """Where the endpoint queues the corrections of one recipe."""
+    return home / "feedback" / f"{recipe}.jsonl"

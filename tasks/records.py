@@ -15,10 +15,14 @@ RECORD_COLUMNS = ("record_id", "source", "source_key", "domain", "group", "happe
 """Beside the content column. `source_key` is the row's own id in its source, for joining labels."""
 
 LABEL_COLUMNS = ("record_id", "annotator", "label", "labelled_at", "seconds")
-"""Label rows. `label` is text (a class name, or a rating as written); annotator, time and seconds may be null."""
+"""Label rows. `label` is text (a class name, or a rating as written), null where the answer of that annotator and time
+was taken back; annotator, time and seconds may be null."""
 
 STUDIO, ADJUDICATED = "label_studio", "adjudication"
 """The sources of label rows that people gave in Label Studio: labelling, and the last word on what was in dispute."""
+
+CORRECTED = "corrections"
+"""The source of what users of the endpoint said was right, records and label rows alike."""
 
 TIME_COLUMNS = ("happened_at", "collected_at", "labelled_at")
 

@@ -25,7 +25,6 @@ from tasks.locks import alone
 from tasks.paths import Paths
 from tasks.recipe import Recipe, load
 from tasks.records import record_id
-from tasks.serve import feedback
 
 REVIEWS = "id,text,product\n1,good lamp,lamp\n2,bad lamp,lamp\n3,good  lamp,lamp\n4,late,post\n"
 RATINGS = "id\tall\n1\t[2, 2, 1]\n2\t[-2]\n3\t[2]\n4\t[0, -1]\n"
@@ -315,25 +314,3 @@ def test_a_collect_that_was_killed_is_completed_by_the_next_one(paths: Paths) ->
         assert not list(paths.data.rglob(".*"))
         assert pending(recipe, paths) == ()
         shutil.rmtree(paths.data)
-
-
-def test_corrections_of_served_answers_become_records_and_labels(paths: Paths) -> None:
-    queue = feedback.file(paths.home, "shop")
-    for text, label in (("good lamp", "bad"), ("new thing", "good")):
-        feedback.append(queue, {"text": text, **feedback.correction(None, text, label, None)})
-    source = {"url": "file:.tidemill/feedback/shop.jsonl", "format": "jsonl"}
-    told = {"label": "label", "annotator": "annotator", "labelled_at": "labelled_at"}
-
-    def name_the_queue(content: dict[str, Any]) -> None:
-        columns = {"columns": {"text": "text", "key": "record_id"}}
-        content["sources"].append({"name": "corrections", **source, **columns})
-        columns = {"columns": {"key": "record_id", **told}}
-        content["labels"]["sources"].append({"name": "corrected", "of": "corrections", **source, **columns})
-
-    run(recipe_of(paths, name_the_queue), paths)
-    raw = pd.concat([pd.read_parquet(file) for file in paths.raw.glob("*.parquet")])
-    labels = pd.concat([pd.read_parquet(file) for file in paths.labels.glob("*.parquet")])
-    assert raw.loc[raw["source"] == "corrections", "text"].tolist() == ["new thing"]
-    corrected = labels[labels["annotator"] == "user"]
-    assert corrected["record_id"].tolist() == [record_id("good lamp"), record_id("new thing")]
-    assert corrected["label"].tolist() == ["bad", "good"]

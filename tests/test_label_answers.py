@@ -26,7 +26,7 @@ from tasks.annotations import label_rows
 from tasks.errors import RecipeError, ServerError
 from tasks.label import state, wrong
 from tasks.label.page import PAGES, answer, answers, page
-from tasks.label.pull import label_table, new_answers
+from tasks.label.pulled import new_answers
 from tasks.label.push import settings as project_settings
 from tasks.label.push import tasks_of, typical_answer
 from tasks.label.review import disputed, opinions
@@ -34,6 +34,7 @@ from tasks.label.stand_in import answering
 from tasks.label.studio.connection import TOKEN_VARIABLE, URL_VARIABLE, connected
 from tasks.label.studio.exchange import chunks
 from tasks.label.studio.projects import found
+from tasks.label_rows import label_table
 from tasks.paths import Paths
 from tasks.recipe import Labels, Ratings, with_values
 from tasks.records import ADJUDICATED, STUDIO

@@ -4,7 +4,7 @@ import shutil
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,18 @@ import numpy as np
 import psutil
 import pytest
 from label_project import TEXTS, fill, landed_labels, recipe_of
-from real_studio import RealStudio
+from real_studio import RealStudio, annotate_as, task_of
 
 from flows import process_tree, server_state, servers, studio_access, studio_people
 from tasks import storage
 from tasks.annotate.run import run as annotate
+from tasks.annotations import label_rows
 from tasks.errors import ServerError, TidemillError
 from tasks.label import page, pull, push, review, run, stand_in, state, status
 from tasks.label.studio import connection, exchange, people, projects
 from tasks.label.studio.connection import Studio
 from tasks.paths import Paths
-from tasks.recipe import Labels, Recipe
+from tasks.recipe import Labels
 from tasks.records import ADJUDICATED, STUDIO
 
 pytest_plugins = ["tiny_project", "real_studio", "label_project"]
@@ -32,28 +33,6 @@ pytestmark = [
 ]
 
 ANN, BOB = "ann@example.org", "bob@example.org"
-
-
-@pytest.fixture(autouse=True)
-def no_project_is_left(studio: Studio) -> Iterator[None]:
-    yield
-    for project in studio.ask("GET", "/api/projects/", params={"page_size": 100})["results"]:
-        studio.ask("DELETE", f"/api/projects/{project['id']}/")
-
-
-def annotate_as(studio: Studio, task: int, who: str, *labels: str) -> int:
-    """An answer by that person, made with the administrator's rights; no label: an empty one."""
-    numbers = {address: number for number, address in exchange.addresses(studio).items()}
-    if who not in numbers:
-        numbers[who] = int(studio.ask("POST", "/api/users/", json={"email": who, "username": who})["id"])
-    result = [page.answer("classify_text", recipe_of().labels, label) for label in labels]
-    content = {"result": result, "completed_by": numbers[who], "lead_time": 2.5}
-    return int(studio.ask("POST", f"/api/tasks/{task}/annotations/", json=content)["id"])
-
-
-def task_of(studio: Studio, recipe: Recipe, record_id: str) -> int:
-    project = projects.required(studio, push.mark(recipe.name), recipe.name)
-    return next(number for number, key in exchange.task_keys(studio, project) if key == record_id)
 
 
 def test_every_script_survives_the_way_there_and_back(studio: Studio, paths: Paths) -> None:
@@ -149,6 +128,33 @@ def test_a_change_of_mind_lands_as_a_newer_answer_and_a_touched_one_does_not(stu
     assert landed_labels(paths)["label"].tolist() == ["ham", "spam", "ham"]
 
 
+def test_what_is_deleted_in_label_studio_counts_no_more_and_what_is_tidied_up_does(
+    studio: Studio, paths: Paths
+) -> None:
+    recipe, records = recipe_of(), fill(paths, ["one", "two", "three", "four"])
+    run.run(recipe, paths)
+    tasks = [task_of(studio, recipe, name) for name in records["record_id"]]
+    by_ann = [annotate_as(studio, task, ANN, "ham") for task in tasks]
+    annotate_as(studio, tasks[0], BOB, "spam")
+    pull.run(recipe, paths)
+    studio.ask("DELETE", f"/api/annotations/{by_ann[0]}/")
+    studio.ask("PATCH", f"/api/annotations/{by_ann[1]}/", json={"was_cancelled": True})
+    project = projects.required(studio, push.mark("shop"), "shop")
+    all_of_it = {"selectedItems": {"all": False, "included": [tasks[2]]}}
+    studio.ask("POST", f"/api/dm/actions/?id=delete_tasks_annotations&project={project}", json=all_of_it)
+    exchange.delete_task(studio, tasks[3])
+    for _ in range(2):
+        pull.run(recipe, paths)
+        annotate(recipe, paths)
+    agreed = storage.read_table(paths.stage("annotate") / "consensus.parquet").set_index("record_id")
+    assert agreed["label"].to_dict() == {records["record_id"][0]: "spam", records["record_id"][3]: "ham"}
+    assert len(landed_labels(paths)) == 5 + 3, "each is taken back once, and stays to be seen"
+    annotate_as(studio, tasks[2], ANN, "ham")
+    pull.run(recipe, paths)
+    annotate(recipe, paths)
+    assert len(storage.read_table(paths.stage("annotate") / "consensus.parquet")) == 3
+
+
 def test_what_is_in_dispute_goes_to_review_and_the_answer_there_is_the_last_word(studio: Studio, paths: Paths) -> None:
     recipe, records = recipe_of(), fill(paths, ["one", "two"])
     run.run(recipe, paths)
@@ -194,7 +200,7 @@ def test_every_kind_has_a_page_whose_answer_comes_back(studio: Studio, kind: str
     exchange.add_tasks(studio, project, [{"data": {**data, "record_id": "x"}, "predictions": [guess]}])
     ((task, _),) = exchange.task_keys(studio, project)
     studio.ask("POST", f"/api/tasks/{task}/annotations/", json={"result": [page.answer(kind, scheme, label)]})
-    rows, refused = pull.label_rows(exchange.exported(studio, project, [task]), page.CONTROL)
+    rows, refused = label_rows(exchange.exported(studio, project, [task]), page.CONTROL)
     assert ([row["label"] for row in rows], refused) == ([label], ())
     assert projects.ensured(studio, f"[{kind}]", settings) == project
 
@@ -312,7 +318,7 @@ def test_nothing_is_lost_or_doubled_when_label_studio_is_killed(
 
     assert killed_while(home, label, lambda: len(kept) >= 10) is not None, "killed while somebody labels"
     servers.studio_up(home)
-    answered = exchange.changed(studio, project, None)[0]
+    answered = exchange.changed(studio, project, None).answered
     assert set(kept) <= set(answered), "what Label Studio said yes to is there"
     asked = time.monotonic()
     killed_while(home, lambda: pull.run(recipe, paths), lambda: time.monotonic() > asked + 0.3)

@@ -14,10 +14,10 @@ FAULTS_SHOWN = 20
 def votes(labels: pd.DataFrame, scheme: Labels) -> pd.DataFrame:
     """Columns record_id, annotator, source, class_index (position in the classes), rating (NaN without ratings).
 
-    A row without a label (null: skipped) is no vote. An annotator who answers a record again is heard once, with the
+    A row without a label (null: taken back) is no vote. An annotator who answers a record again is heard once, with the
     newest answer. Raises PromiseError that lists every wording that is no class, or no rating in range.
     """
-    answers = newest_answers(labels[labels["label"].notna()])
+    answers = newest_answers(labels)
     codes, wordings = pd.factorize(pd.Index(answers["label"], dtype="str"))
     ratings = np.array([rating_value(wording) if scheme.ratings else np.nan for wording in wordings], dtype=np.float64)
     class_indices = _class_indices(wordings, ratings, scheme)

@@ -53,7 +53,7 @@ def leave_one_out(labels: pd.DataFrame, scheme: Labels, record_ids: Sequence[str
     Sorted by `row`. Records with fewer than FEWEST_LABELS labels are left out, and so are ratings whose others tie.
     """
     places = pd.Series(np.arange(len(record_ids)), index=pd.Index(record_ids), dtype="int64")
-    mine = newest_answers(labels[labels["record_id"].isin(places.index) & labels["label"].notna()])
+    mine = newest_answers(labels[labels["record_id"].isin(places.index)])
     row = places.reindex(mine["record_id"]).to_numpy()
     values = _values(mine["label"], scheme)
     valid = ~np.isnan(values)

@@ -3,7 +3,7 @@
 Every page has one answer, by the tag `label`, and cannot be sent without it: Label Studio would take an empty one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -14,6 +14,9 @@ CONTROL, OBJECT = "label", "item"
 
 MOST_BUTTONS = 12
 """More classes than this are a list to search in."""
+
+PREFERENCES = ("left", "right")
+"""Which of two answers is better."""
 
 STARS = 5
 """Of a rating when the recipe gives no scale."""
@@ -35,8 +38,7 @@ def page(kind: str, scheme: Labels) -> str:
 def answer(kind: str, scheme: Labels, label: str) -> Answer:
     """The answer `label` in the form that the page sends it."""
     form, value = _value(kind, scheme, label)
-    target = "answer_a,answer_b" if form == "pairwise" else OBJECT
-    return {"from_name": CONTROL, "to_name": target, "type": form, "value": value}
+    return {"from_name": CONTROL, "to_name": OBJECT, "type": form, "value": value}
 
 
 def answers(scheme: Labels) -> tuple[str, ...]:
@@ -49,8 +51,6 @@ def answers(scheme: Labels) -> tuple[str, ...]:
 def _value(kind: str, scheme: Labels, label: str) -> tuple[str, dict[str, Any]]:
     if kind == "translate":
         return "textarea", {"text": [label]}
-    if kind == "generate":
-        return "pairwise", {"selected": label}
     if kind == "recommend" and scheme.ratings is None:
         return "rating", {"rating": int(label)}
     return "choices", {"choices": [label]}
@@ -61,10 +61,13 @@ def _text(value: str = "$text", name: str = OBJECT) -> str:
 
 
 def _choices(scheme: Labels) -> str:
-    choices = answers(scheme)
+    return _scale(scheme) + _buttons(answers(scheme))
+
+
+def _buttons(choices: Sequence[str]) -> str:
     layout = 'layout="select"' if len(choices) > MOST_BUTTONS else 'showInline="true"'
     tags = "".join(f"<Choice value={quoteattr(choice)}/>" for choice in choices)
-    return f'{_scale(scheme)}<Choices name="{CONTROL}" toName="{OBJECT}" choice="single" {REQUIRED} {layout}>{tags}</Choices>'
+    return f'<Choices name="{CONTROL}" toName="{OBJECT}" choice="single" {REQUIRED} {layout}>{tags}</Choices>'
 
 
 def _scale(scheme: Labels) -> str:
@@ -94,8 +97,9 @@ def _generate(_scheme: Labels) -> str:
     pair = "".join(
         f'<View style="flex: 1; padding: 0 1em">{_text(f"${one}", one)}</View>' for one in ("answer_a", "answer_b")
     )
-    chosen = f'<Pairwise name="{CONTROL}" toName="answer_a,answer_b" selectionStyle="background: #dff5e1"/>'
-    return f'{_text("$prompt", "prompt")}<Header size="5" value="Which answer is better?"/><View style="display: flex">{pair}</View>{chosen}'
+    # The tag `Pairwise` cannot be required.
+    chosen = _buttons(PREFERENCES)
+    return f'{_text("$prompt")}<Header size="5" value="Which answer is better?"/><View style="display: flex">{pair}</View>{chosen}'
 
 
 def _recommend(scheme: Labels) -> str:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from tasks import shards, storage
 from tasks.errors import TidemillError
+from tasks.label_rows import newest_answers
 from tasks.paths import Paths
 from tasks.recipe import Recipe
 from tasks.records import CONTENT_COLUMN
@@ -34,9 +35,8 @@ def prepared(recipe: Recipe, paths: Paths) -> pd.DataFrame:
 
 
 def labelled_ids(paths: Paths) -> pd.Series:
-    """The record_id of every label row that has landed."""
-    rows = shards.landed(paths.labels, ["record_id", "label"])
-    return rows.loc[rows["label"].notna(), "record_id"]
+    """The record_id of every answer that counts."""
+    return newest_answers(shards.landed(paths.labels, shards.LABEL_KEY))["record_id"]
 
 
 def nothing_left(recipe: Recipe, n_records: int, n_asked: int) -> str:

@@ -1,25 +1,25 @@
 """Pull: what people answered since the last time lands as label rows under DVC."""
 
+import contextlib
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+import os
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from tasks import dvc_repo, shards, storage
-from tasks.annotations import label_rows
 from tasks.label import state
-from tasks.label.page import CONTROL
+from tasks.label.corrections import Corrections, corrections
+from tasks.label.pulled import Pulled, pulled
 from tasks.label.push import mark
-from tasks.label.studio import exchange, projects
-from tasks.label.studio.connection import Studio, connected
+from tasks.label.studio import projects
+from tasks.label.studio.connection import URL_VARIABLE, Studio, connected, named
 from tasks.locks import alone
 from tasks.manifests import Reading
 from tasks.markdown import table
 from tasks.paths import Paths
 from tasks.recipe import Recipe
-from tasks.records import ADJUDICATED, LABEL_COLUMNS, STUDIO, typed
+from tasks.records import ADJUDICATED, CORRECTED, STUDIO
 
 PROJECTS = {STUDIO: "label", ADJUDICATED: "review"}
 """The projects that hold answers, by the source that their label rows name."""
@@ -27,103 +27,87 @@ PROJECTS = {STUDIO: "label", ADJUDICATED: "review"}
 FAULTS_SHOWN = 20
 
 
-@dataclass(frozen=True)
-class Pulled:
-    """What one project gave: label rows, what was refused, and the time of the last change seen."""
-
-    project: int
-    rows: pd.DataFrame
-    refused: tuple[str, ...]
-    newest: str | None
-
-
 def run(recipe: Recipe, paths: Paths) -> None:
-    """Land every new answer once, and put the labels under DVC.
+    """Land every new answer, and every correction of the endpoint's users, once, and put them under DVC.
 
-    An answer that was changed lands again as a newer row. Raises ServerError when Label Studio does not answer;
+    An answer that was changed lands again as a newer row, one that was taken back as a row without a label. While no
+    Label Studio is named in the environment, the corrections alone land. Raises ServerError when it does not answer;
     BusyError while a collect or another pull runs.
     """
-    with connected() as studio, alone(paths):
-        shards.remove_unfinished(paths.labels)
-        seen = state.seen(paths, studio.url)
-        pulled = dict(_pulled_all(studio, recipe, paths, seen))
-        fresh = new_answers(
-            pd.concat([one.rows for one in pulled.values()], ignore_index=True) if pulled else label_table([], STUDIO),
-            shards.landed(paths.labels, shards.LABEL_KEY),
-        )
-        readings = [_reading(studio.url, source, one, fresh) for source, one in pulled.items()]
-        shards.land(paths.labels, fresh, readings, pd.Timestamp.now("UTC").floor("us"))
-        # Also when nothing is new: an earlier pull may have been killed between its shard and this.
-        dvc_repo.track(paths.root, [paths.labels], recipe.remote)
-        for one in pulled.values():
-            seen = seen.with_change(one.project, one.newest)
-        state.remember(paths, seen)
-    _tell(recipe, paths, pulled, fresh)
+    with contextlib.ExitStack() as stack:
+        studio = stack.enter_context(connected()) if named() else None
+        stack.enter_context(alone(paths))
+        for folder in (paths.raw, paths.labels):
+            shards.remove_unfinished(folder)
+        corrected = corrections(recipe, paths)
+        given = _of_projects(studio, recipe, paths) if studio is not None else {}
+        fresh = _landed(recipe, paths, given, corrected)
+        if studio is not None:
+            _remember(studio, paths, given)
+    _tell(recipe, paths, fresh, [*corrected.refused, *(note for one in given.values() for note in one.refused)])
 
 
-def _pulled_all(studio: Studio, recipe: Recipe, paths: Paths, seen: state.Seen) -> Iterable[tuple[str, Pulled]]:
+def _of_projects(studio: Studio, recipe: Recipe, paths: Paths) -> dict[str, Pulled]:
+    """What each project gave, by source."""
+    seen = state.seen(paths, studio.url).changes
     known = frozenset(shards.landed(paths.raw, ["record_id"])["record_id"])
-    for source, what in PROJECTS.items():
-        project = projects.found(studio, mark(recipe.name, what))
-        if project is not None:
-            yield source, _pulled(studio, project, source, seen.changes.get(str(project)), known)
+    before = shards.landed(paths.labels, [*shards.LABEL_KEY, "seconds"])
+    found = {source: projects.found(studio, mark(recipe.name, what)) for source, what in PROJECTS.items()}
+    return {
+        source: pulled(studio, project, source, seen.get(str(project)), before, known)
+        for source, project in found.items()
+        if project is not None
+    }
 
 
-def _pulled(studio: Studio, project: int, source: str, since: str | None, known: frozenset[str]) -> Pulled:
-    ids, newest = exchange.changed(studio, project, since)
-    rows, refused = label_rows(exchange.exported(studio, project, ids), CONTROL)
-    strangers = [row for row in rows if row.get("record_id") not in known]
-    notes = tuple(f"task {row['task']}: asks about a record that is not in data/" for row in strangers)
-    ours = [row for row in rows if row.get("record_id") in known]
-    return Pulled(project, label_table(ours, source), (*refused, *dict.fromkeys(notes)), newest)
+def _landed(recipe: Recipe, paths: Paths, given: Mapping[str, Pulled], corrected: Corrections) -> pd.DataFrame:
+    """The label rows that landed, after the records that came with corrections."""
+    now = pd.Timestamp.now("UTC").floor("us")
+    tables = [*(one.rows for one in given.values()), corrected.labels]
+    fresh = pd.concat(tables, ignore_index=True)
+    readings = [_reading(name, f"project {one.project}", one.read, one.rows) for name, one in given.items()]
+    if corrected.lines:
+        readings.append(_reading(CORRECTED, None, corrected.lines, corrected.labels))
+    stamped = corrected.records.assign(collected_at=pd.Series(now, index=corrected.records.index))
+    shards.land(paths.raw, stamped, [_reading(CORRECTED, None, corrected.lines, stamped)], now)
+    shards.land(paths.labels, fresh, readings, now)
+    # Also when nothing is new: an earlier pull may have been killed between its shard and this.
+    dvc_repo.track(paths.root, [paths.raw, paths.labels], recipe.remote)
+    return fresh
 
 
-def label_table(rows: list[dict[str, Any]], source: str) -> pd.DataFrame:
-    """The rows in the columns of a label shard, typed."""
-    texts = {name: pd.Series([row.get(name) for row in rows], dtype="str") for name in LABEL_COLUMNS[:3]}
-    seconds = pd.to_numeric(pd.Series([row.get("seconds") for row in rows], dtype="object")).astype("float64")
-    times = pd.Series([row.get("labelled_at") for row in rows], dtype="str")
-    columns = {**texts, "labelled_at": times, "seconds": seconds, "source": source}
-    return typed(pd.DataFrame(columns).astype({"source": "str"}))
+def _remember(studio: Studio, paths: Paths, given: Mapping[str, Pulled]) -> None:
+    seen = state.seen(paths, studio.url)
+    for one in given.values():
+        seen = seen.with_change(one.project, one.newest)
+    state.remember(paths, seen)
 
 
-def new_answers(answers: pd.DataFrame, landed: pd.DataFrame) -> pd.DataFrame:
-    """The answers that say something new: no other than the annotator's newest one on the record says it already.
-
-    `landed` holds LABEL_KEY of what has landed. A change of mind (A, then B, then A again) is new each time; an
-    annotation that was merely touched is not.
-    """
-    key = ["source", "record_id", "annotator"]
-    before = landed[landed["source"].isin(list(PROJECTS))].sort_values("labelled_at", kind="stable")
-    newest = before.drop_duplicates(key, keep="last")[[*key, "label", "labelled_at"]]
-    once = answers.sort_values("labelled_at", kind="stable").drop_duplicates([*key, "label"], keep="last")
-    beside = once.merge(newest, on=key, how="left", suffixes=("", "_before"))
-    same = (beside["label"] == beside["label_before"]) | (beside["labelled_at"] <= beside["labelled_at_before"])
-    return beside.loc[~same.to_numpy(), list(answers.columns)].reset_index(drop=True)
-
-
-def _reading(url: str, source: str, one: Pulled, fresh: pd.DataFrame) -> Reading:
+def _reading(source: str, member: str | None, read: int, fresh: pd.DataFrame) -> Reading:
     """Where the rows came from, for the shard's manifest."""
+    url = os.environ.get(URL_VARIABLE, "") if source in PROJECTS else "POST /v1/feedback"
     return Reading(
         name=source,
         url=url,
-        member=f"project {one.project}",
+        member=member,
         licence="own labels",
-        declaration=hashlib.sha256(f"{source} {url} {one.project}".encode()).hexdigest(),
+        declaration=hashlib.sha256(f"{source} {url} {member}".encode()).hexdigest(),
         sha256=None,
         size=None,
         modified_ns=None,
-        rows_read=len(one.rows),
-        rows_new=int((fresh["source"] == source).sum()),
+        rows_read=read,
+        rows_new=len(fresh),
     )
 
 
-def _tell(recipe: Recipe, paths: Paths, pulled: dict[str, Pulled], fresh: pd.DataFrame) -> None:
-    refused = [note for one in pulled.values() for note in one.refused]
-    by_annotator = fresh.groupby("annotator", dropna=False).agg(n=("label", "size"), seconds=("seconds", "median"))
+def _tell(recipe: Recipe, paths: Paths, fresh: pd.DataFrame, refused: Sequence[str]) -> None:
+    answers, withdrawn = fresh[fresh["label"].notna()], int(fresh["label"].isna().sum())
+    by_annotator = answers.groupby("annotator", dropna=False).agg(n=("label", "size"), seconds=("seconds", "median"))
     rows = [(str(who), f"{row.n:,}", f"{row.seconds:.1f}") for who, row in by_annotator.iterrows()]
+    back = f", {withdrawn:,} taken back" if withdrawn else ""
+    said = f"{len(answers):,} new answers about {answers['record_id'].nunique():,} records{back}"
     parts = [
-        f"{len(fresh):,} new answers of {recipe.name} about {fresh['record_id'].nunique():,} records.",
+        f"{recipe.name}: {said}.",
         table(("annotator", "new answers", "seconds each (median)"), rows),
         *([f"Refused {len(refused)}:\n\n" + "\n".join(f"- {note}" for note in refused)] if refused else []),
     ]
@@ -132,4 +116,4 @@ def _tell(recipe: Recipe, paths: Paths, pulled: dict[str, Pulled], fresh: pd.Dat
         print(f"refused: {note}", flush=True)
     if len(refused) > FAULTS_SHOWN:
         print(f"refused: and {len(refused) - FAULTS_SHOWN} more, see {paths.labelling / 'pull.md'}", flush=True)
-    print(f"{len(fresh):,} new answers about {fresh['record_id'].nunique():,} records", flush=True)
+    print(said, flush=True)

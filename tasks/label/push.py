@@ -92,7 +92,7 @@ def remove_copies(studio: Studio, project: int) -> int:
     often = {key for key, count in Counter(key for _, key in keys if key is not None).items() if count > 1}
     if not often:
         return 0
-    answered = set(exchange.changed(studio, project, None)[0])
+    answered = set(exchange.changed(studio, project, None).answered)
     kept: set[str] = {key for number, key in keys if key in often and number in answered}
     deleted = 0
     for number, key in keys:

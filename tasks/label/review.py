@@ -10,11 +10,12 @@ from tasks.label.page import page
 from tasks.label.pool import prepared
 from tasks.label.push import mark, push
 from tasks.label.studio import exchange, projects
-from tasks.label.studio.connection import Studio, connected
+from tasks.label.studio.connection import Studio, connected, named
+from tasks.label_rows import newest_answers
 from tasks.markdown import table
 from tasks.paths import Paths
 from tasks.recipe import Recipe
-from tasks.records import ADJUDICATED, CONTENT_COLUMN, STUDIO
+from tasks.records import ADJUDICATED, CONTENT_COLUMN, CORRECTED, STUDIO
 
 MANY = 2
 """One label cannot be in dispute."""
@@ -25,7 +26,8 @@ DISPUTED = "in dispute"
 def disputed(consensus: pd.DataFrame, of_people: Collection[str], below: float) -> pd.DataFrame:
     """The consensus rows of records with several labels, of which too few say the consensus.
 
-    `of_people`: the records that were labelled in Label Studio; what came with a source is nobody's dispute here.
+    `of_people`: the records that were labelled in Label Studio or corrected by a user of the endpoint; what came with a
+    source is nobody's dispute here.
     """
     shared = (consensus["n_labels"] >= MANY) & (consensus["agreement"] < below)
     return consensus[shared & consensus["record_id"].isin(set(of_people))].reset_index(drop=True)
@@ -33,14 +35,15 @@ def disputed(consensus: pd.DataFrame, of_people: Collection[str], below: float) 
 
 def run(recipe: Recipe, paths: Paths) -> None:
     """Bring what is in dispute into the review project. Raises ServerError when Label Studio does not answer."""
-    labels = shards.landed(paths.labels, ["record_id", "source", "annotator", "label"])
-    decided = set(labels.loc[labels["source"] == ADJUDICATED, "record_id"])
-    asked = set(labels.loc[labels["source"] == STUDIO, "record_id"]) - decided
+    labels = newest_answers(shards.landed(paths.labels, shards.LABEL_KEY))
+    decided = labels.loc[labels["source"] == ADJUDICATED, "record_id"]
+    ours = labels[labels["source"].isin([STUDIO, CORRECTED]) & ~labels["record_id"].isin(decided)]
     consensus = storage.read_table(paths.stage("annotate") / "consensus.parquet")
-    open_questions = disputed(consensus, asked, recipe.label.dispute_below).assign(why=DISPUTED)
-    said = opinions(labels[labels["source"] == STUDIO])
+    open_questions = disputed(consensus, set(ours["record_id"]), recipe.label.dispute_below).assign(why=DISPUTED)
+    said = opinions(ours)
     shown = open_questions.assign(opinions=[said[name] for name in open_questions["record_id"]])
-    added, address = send(recipe, paths, shown[["record_id", "why", "opinions"]])
+    asked = shown[["record_id", "why", "opinions"]]
+    added, address = send(recipe, paths, asked) if named() else (0, "(there is no Label Studio to review them in)")
     parts = [f"{len(shown):,} records are in dispute; {added:,} of them are new in review. {address}".rstrip()]
     rows = [(row.record_id, f"{row.agreement:.0%}", row.opinions) for row in shown.head(20).itertuples()]
     parts += [table(("record", "agreement", "opinions"), rows)] if rows else []

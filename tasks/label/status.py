@@ -6,9 +6,10 @@ from tasks.label.push import mark
 from tasks.label.review import open_tasks
 from tasks.label.studio import exchange, projects
 from tasks.label.studio.connection import connected
+from tasks.label_rows import newest_answers
 from tasks.paths import Paths
 from tasks.recipe import Recipe
-from tasks.records import STUDIO
+from tasks.records import CORRECTED, STUDIO
 
 
 def run(recipe: Recipe, paths: Paths) -> None:
@@ -19,11 +20,14 @@ def run(recipe: Recipe, paths: Paths) -> None:
         labelling, review = projects.counts(studio, project), open_tasks(studio, recipe)
         address = projects.page(studio, project)
     left = len(pool(prepared(recipe, paths), labelled_ids(paths), asked, recipe.label.enough))
-    landed = shards.landed(paths.labels, ["source", "annotator"])
+    landed = newest_answers(shards.landed(paths.labels, shards.LABEL_KEY))
     people = landed.loc[landed["source"] == STUDIO, "annotator"]
+    corrected = int((landed["source"] == CORRECTED).sum())
     print(f"label     {_counts(labelling)}; {address}")
     print(f"review    {_counts(review) if review else 'nothing was ever in dispute'}")
-    print(f"pulled    {len(people):,} answers of {people.nunique()} people")
+    print(
+        f"pulled    {len(people):,} answers of {people.nunique()} people, {corrected:,} corrections of the endpoint's users"
+    )
     print(f"pool      {left:,} records are neither labelled nor in Label Studio")
     file = paths.stage("annotate") / "agreement.json"
     if file.is_file():

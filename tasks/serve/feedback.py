@@ -1,7 +1,7 @@
 """POST /v1/feedback: what the answer should have been. It joins the label queue, and judges a trial.
 
-The queue is one file of JSON lines, `<home>/feedback/<recipe>.jsonl`, that a recipe names as a source of records and
-of labels (docs/serve.md); what a person corrects, they hand over with its text.
+The queue is one file of JSON lines, `<home>/feedback/<recipe>.jsonl`, which `tidemill labels pull` takes in; what a
+person corrects, they hand over with its text.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tasks import storage
+from tasks.paths import corrections
 from tasks.recipe import Ratings
 from tasks.serve import bodies, exchange, state
 from tasks.serve.recent import Answer
@@ -24,11 +25,6 @@ from tasks.serve.refusal import Refusal
 
 ACCEPTED, UNKNOWN = 202, 404
 KEYS = ("id", "class", "independent")
-
-
-def file(home: Path, recipe: str) -> Path:
-    """Where the corrections of one recipe are queued."""
-    return home / "feedback" / f"{recipe}.jsonl"
 
 
 async def feedback(request: Request) -> Response:
@@ -48,7 +44,9 @@ async def feedback(request: Request) -> Response:
         row["rating"] = middle(ratings, server.recipe.labels.classes.index(label))
     if server.home is None:
         raise Refusal(UNKNOWN, "this server keeps no corrections: it serves a folder, not a recipe's champion")
-    await asyncio.to_thread(append, file(server.home, server.recipe.name), {server.live.kind.COLUMN: content, **row})
+    await asyncio.to_thread(
+        append, corrections(server.home, server.recipe.name), {server.live.kind.COLUMN: content, **row}
+    )
     if answer is not None and answer.corrected is None:
         answer.corrected = label
         if server.contest is not None:
@@ -77,11 +75,17 @@ def middle(ratings: Ratings, place: int) -> float:
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:
-    """One more line, durably on disk. Raises TidemillError when the disk is full."""
+    """One more line, durably on disk. Raises TidemillError when the disk is full.
+
+    A line that an earlier fault cut off is ended first, so that it costs no other.
+    """
     with storage.disk_faults(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as output:
-            output.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        with path.open("ab+") as output:
+            end = output.seek(0, os.SEEK_END)
+            output.seek(max(0, end - 1))
+            torn = b"\n" if output.read(1) not in (b"", b"\n") else b""
+            output.write(torn + json.dumps(row, ensure_ascii=False).encode() + b"\n")
             output.flush()
             os.fsync(output.fileno())
 

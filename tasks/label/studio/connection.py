@@ -43,6 +43,11 @@ class Studio:
             ) from error
 
 
+def named() -> bool:
+    """Whether the environment names a Label Studio."""
+    return bool(os.environ.get(URL_VARIABLE))
+
+
 @contextmanager
 def connected() -> Iterator[Studio]:
     """The Label Studio that LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY name. Raises ServerError when one is not set."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -41,15 +42,24 @@ def delete_task(studio: Studio, task: int) -> None:
     studio.ask("DELETE", f"/api/tasks/{task}/")
 
 
-def changed(studio: Studio, project: int, since: str | None) -> tuple[list[int], str | None]:
-    """The ids of annotated tasks that changed since then (None: ever), and the time of the last change seen."""
-    wanted = [_condition("total_annotations", "Number", 0)]
-    if since is not None:
-        earlier = datetime.strptime(since, TIME_FORMAT).replace(tzinfo=UTC) - SLACK
-        wanted.append(_condition("updated_at", "Datetime", earlier.strftime(TIME_FORMAT)))
-    tasks = _listed(studio, project, "id,updated_at", wanted)
+@dataclass(frozen=True)
+class Changes:
+    """The ids of tasks that changed: those with answers, and those without (never one, or none any more)."""
+
+    answered: list[int]
+    empty: list[int]
+    newest: str | None
+    """The time of the last change seen."""
+
+
+def changed(studio: Studio, project: int, since: str | None) -> Changes:
+    """The tasks that changed since then (None: ever)."""
+    earlier = datetime.strptime(since, TIME_FORMAT).replace(tzinfo=UTC) - SLACK if since is not None else None
+    wanted = [_condition("updated_at", "Datetime", earlier.strftime(TIME_FORMAT))] if earlier is not None else []
+    tasks = sorted(_listed(studio, project, "id,updated_at,total_annotations", wanted), key=lambda task: task["id"])
     newest = max((str(task["updated_at"]) for task in tasks), default=since)
-    return sorted(int(task["id"]) for task in tasks), newest
+    answered = [int(task["id"]) for task in tasks if task["total_annotations"]]
+    return Changes(answered, [int(task["id"]) for task in tasks if not task["total_annotations"]], newest)
 
 
 def exported(studio: Studio, project: int, ids: Sequence[int]) -> Iterator[Task]:
