@@ -31,10 +31,11 @@ LOOP = {"labels_per_round": 320, "labels_per_month": 640, "strategy": "random", 
 
 
 def foreign(count: int, seed: int) -> list[str]:
-    """Texts of words that the model's reader has never seen."""
+    """English about things that the model's reader has never heard of."""
     rng = np.random.default_rng(seed)
-    words = ["".join(rng.choice(list("bdfgklmnprstvz"), 3)) + "uo" for _ in range(600)]
-    return [" ".join(rng.choice(words, 9)) for _ in range(count)]
+    things = ["".join(rng.choice(list("bdfgklmnprst"), 3)) + "le" for _ in range(600)]
+    frame = "the {} of this {} was not only {} but {} with their {} when we had been there for the {}"
+    return [frame.format(*rng.choice(things, 6)) for _ in range(count)]
 
 
 def traffic(project: Project, name: str, texts: list[str], day: int, version: int) -> None:
@@ -95,19 +96,16 @@ def test_an_alarm_becomes_a_promotion_and_the_alarm_is_gone(
     told = json.loads(project.tidemill("loop", "looped", "--json"))
     assert told["next"] == "wait"
     assert [each["kind"] for each in told["chain"]] == ["drift", "question"]
-    assert "people are asked: run this again" in project.tidemill("loop", "looped")
 
     file = by_file.file(paths, tides.standing(ledger.entries(project.home, "looped")))
     questions = pd.read_csv(file, keep_default_na=False)
     assert len(questions) == 320
     storage.write_text(file, questions.assign(label="0", annotator="ann").to_csv(index=False))
     assert "promotion" in project.tidemill("loop", "looped")
-    chain = loop_chain.chain(Paths(project.root, "looped")) if project.home == paths.home else []
     entries = ledger.entries(project.home, "looped")[2:]
     assert [entry.kind for entry in entries] == ["drift", "question", "answers", "verdict", "promotion"]
     assert [entry.evidence["cause"] for entry in entries[1:]] == [ledger.seal(entry) for entry in entries[:-1]]
     assert entries[3].evidence["claim"]["slice"] == "tide 1"
-    assert chain in ([], entries)
 
     traffic(project, "looped", foreign(150, 2), 3, 2)
     assert "no drift in 150 answers of looped@2" in project.tidemill("watch", "looped")
@@ -134,9 +132,7 @@ def test_a_drift_event_starts_the_loop_through_an_automation_until_it_is_taken_o
     own.order("go")
     assert own.tidemill("schedule", "tiny", "--loop") == "tiny (loop): on each alarm, and when people have answered\n"
     (automation,) = [each for each in asked(live_servers, "automations") if each["name"] == "tidemill loop tiny"]
-    assert automation["trigger"]["expect"] == ["tidemill.loop.answered", "tidemill.watch.drift"] or set(
-        automation["trigger"]["expect"]
-    ) == {"tidemill.loop.answered", "tidemill.watch.drift"}
+    assert set(automation["trigger"]["expect"]) == {"tidemill.loop.answered", "tidemill.watch.drift"}
     for recipe in ("other", "tiny"):
         event = {
             "occurred": datetime.now(UTC).isoformat(),

@@ -86,19 +86,21 @@ def made(source: Path, root: Path, world: World, *, studio: bool) -> Project:
 def _init_dvc(project: Project, source: Path) -> None:
     command = (sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet")
     subprocess.run(command, cwd=project.root, env=project.environment, check=True)
-    shutil.copy2(source / ".dvc" / "config", project.root / ".dvc" / "config")
-    with (project.root / ".dvc" / "config").open("a", encoding="utf-8") as config:
-        config.write("[core]\n    no_scm = true\n")
+    config = (source / ".dvc" / "config").read_text(encoding="utf-8")
+    # No git here, and the remote of this project's own.
+    storage.write_text(project.root / ".dvc" / "config", config.replace("[core]\n", "[core]\n    no_scm = true\n", 1))
 
 
 def _share_downloads(project: Project, source: Path) -> None:
-    """What this project has fetched is not fetched again."""
+    """What this project has fetched or installed is not fetched or installed again."""
     from tasks.paths import home
 
-    for name in ("downloads", "studio/venv"):
-        have = home(source) / name
-        if have.is_dir() and name == "downloads":
-            shutil.copytree(have, project.home / name, copy_function=os.link, dirs_exist_ok=True)
+    fetched, programs = home(source) / "downloads", home(source) / "studio" / "venv"
+    if fetched.is_dir():
+        shutil.copytree(fetched, project.home / "downloads", dirs_exist_ok=True)
+    if programs.is_dir():
+        (project.home / "studio").mkdir(parents=True)
+        (project.home / "studio" / "venv").symlink_to(programs)
 
 
 def recipe_of(base: dict[str, Any], *, studio: bool) -> dict[str, Any]:

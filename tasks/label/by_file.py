@@ -10,6 +10,7 @@ import pandas as pd
 
 from tasks import dvc_repo, ledger, shards, storage
 from tasks.errors import TidemillError, listed
+from tasks.label.gather import of_round
 from tasks.label.page import answers
 from tasks.locks import alone
 from tasks.manifests import Reading
@@ -52,6 +53,8 @@ def run(recipe: Recipe, paths: Paths) -> None:
     with alone(paths):
         shards.remove_unfinished(paths.labels)
         rows = filled_in(path, answers(recipe.labels))
+        # A row of a record that was forgotten since speaks of nothing.
+        rows = rows[rows["record_id"].isin(of_round(paths, now)["record_id"])]
         fresh = shards.new_labels(rows, shards.landed(paths.labels, shards.LABEL_KEY))
         shards.land(paths.labels, fresh, [_reading(path, len(rows), len(fresh))], pd.Timestamp.now("UTC").floor("us"))
         dvc_repo.track(paths.root, [paths.labels], recipe.remote)
