@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import federate_commands, label_cli, silo, watch_cli
+from flows import demo_cli, federate_commands, label_cli, loop_cli, silo, watch_cli
 from tasks.errors import TidemillError, listed
 
 app = typer.Typer(
@@ -47,7 +47,9 @@ app.command()(label_cli.label)
 app.add_typer(label_cli.labels, name="labels")
 app.add_typer(federate_commands.app, name="federate")
 app.add_typer(silo.app, name="silo")
+app.add_typer(demo_cli.demo, name="demo")
 app.command()(watch_cli.watch)
+app.command()(loop_cli.loop)
 
 
 @app.command()
@@ -109,11 +111,14 @@ def run(recipe: RecipeName, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def schedule(
+def schedule(  # noqa: PLR0913, PLR0917 (one option each)
     recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="default: list all schedules")] = None,
     cron: Annotated[str | None, typer.Option(help='when to run, such as "0 3 * * *" for every night at three')] = None,
     timezone: Annotated[str, typer.Option(help="in which cron's hours are meant")] = "UTC",
     watch: Annotated[bool, typer.Option("--watch", help="watch its traffic, instead of the lifecycle")] = False,
+    loop: Annotated[
+        bool, typer.Option("--loop", help="run its loop on each alarm and on answers; takes no --cron")
+    ] = False,
     remove: Annotated[bool, typer.Option("--remove", help="run it on no schedule any more")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -127,12 +132,15 @@ def schedule(
     turn = steps.opened(recipe) if recipe is not None else None
     if cron is not None:
         schedules.require_valid(cron, timezone)
+    what = schedules.chosen(watch=watch, loop=loop, cron=cron)
     urls = servers.up(home)
     with schedules.reaching(urls):
         if turn is not None and remove:
-            schedules.remove(turn.recipe.name, "watch" if watch else "lifecycle")
+            schedules.remove(turn.paths, what)
+        elif turn is not None and loop:
+            schedules.put_loop(turn)
         elif turn is not None and cron is not None:
-            schedules.put(turn.paths, schedules.When(cron, timezone), "watch" if watch else "lifecycle")
+            schedules.put(turn.paths, schedules.When(cron, timezone), what)
         found = schedules.listed(recipe)
         _with_worker(home, urls)
     _print_json(found) if as_json else typer.echo(schedules.as_text(found))

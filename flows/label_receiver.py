@@ -42,8 +42,18 @@ def watched(home_folder: Path) -> list[str]:
 
 def watch(home_folder: Path, recipe: str) -> None:
     """Pull this recipe's answers by themselves from now on, those that are there already first."""
-    write_bytes(queue(home_folder) / f"{recipe}.watched", b"")
+    mark(home_folder, recipe)
     note(home_folder, recipe)
+
+
+def mark(home_folder: Path, recipe: str) -> None:
+    """Let this recipe's answers be pulled by themselves, from the first that Label Studio tells of."""
+    write_bytes(queue(home_folder) / f"{recipe}.watched", b"")
+
+
+def unmark(home_folder: Path, recipe: str) -> None:
+    """Pull this recipe's answers on command alone from now on."""
+    (queue(home_folder) / f"{recipe}.watched").unlink(missing_ok=True)
 
 
 def note(home_folder: Path, recipe: str) -> None:

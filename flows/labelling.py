@@ -3,11 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 from prefect import flow
+from prefect.events import emit_event
 from prefect.runtime import flow_run
 
-from flows import dead_runs, run_lock, steps
+from flows import dead_runs, loop_chain, run_lock, steps
 from flows.lifecycle import run_stage
 from flows.steps import Result, Turn
+
+ANSWERED = "tidemill.loop.answered"
+"""The event that enough answers are in for the recipe's loop to go on; its resource is that of the watch's events."""
 
 
 @flow(name="label", flow_run_name="label {recipe}")
@@ -19,7 +23,7 @@ def label(recipe: str, values: Mapping[str, str]) -> list[Result]:
     turn = steps.opened(recipe)
     with run_lock.held(turn.paths.home, recipe, str(flow_run.id), dead_runs.close):
         collected = run_stage(turn, steps.collect(turn))
-        return [collected, *_derived(turn, ("prepare",)), run_stage(turn, steps.label(turn, "label", values))]
+        return [collected, *derived(turn, ("prepare",)), run_stage(turn, steps.label(turn, "label", values))]
 
 
 @flow(name="pull-labels", flow_run_name="pull labels of {recipe}")
@@ -28,10 +32,13 @@ def pull(recipe: str) -> list[Result]:
     turn = steps.opened(recipe)
     with run_lock.held(turn.paths.home, recipe, str(flow_run.id), dead_runs.close):
         pulled = run_stage(turn, steps.label(turn, "pull"))
-        return [pulled, *_derived(turn, ("annotate",)), run_stage(turn, steps.label(turn, "review"))]
+        done = [pulled, *derived(turn, ("annotate",)), run_stage(turn, steps.label(turn, "review"))]
+    if loop_chain.answered(turn):
+        emit_event(event=ANSWERED, resource=loop_chain.resource(recipe))
+    return done
 
 
-def _derived(turn: Turn, stages: Sequence[str]) -> list[Result]:
+def derived(turn: Turn, stages: Sequence[str]) -> list[Result]:
     """How these stages of DVC ended, the fingerprints before them."""
     done: list[Result] = []
     for state in steps.graph(turn):

@@ -24,6 +24,11 @@ class Holder:
     """The leader of the running stage's process group."""
 
 
+def loop_of(recipe: str) -> str:
+    """Under which name the recipe's loop is held, whose steps hold the recipe itself one after the other."""
+    return f"{recipe}.loop"
+
+
 @contextlib.contextmanager
 def held(home: Path, recipe: str, flow_run_id: str, close: Callable[[Holder], None]) -> Iterator[None]:
     """Hold the recipe's lock; `close` is called first with the holder before us if it came to no good end.

@@ -1,4 +1,4 @@
-"""Schedules: a Prefect deployment of the lifecycle, and one of the watch, for each recipe that has one."""
+"""Schedules: Prefect deployments of the lifecycle and the watch at their hours, and of the loop on its events."""
 
 import asyncio
 import contextlib
@@ -14,8 +14,10 @@ from tasks.paths import Paths
 if TYPE_CHECKING:
     from prefect.client.schemas.responses import DeploymentResponse
 
-What = Literal["lifecycle", "watch"]
-FLOWS: tuple[What, ...] = ("lifecycle", "watch")
+    from flows.steps import Turn
+
+What = Literal["lifecycle", "watch", "loop"]
+FLOWS: tuple[What, ...] = ("lifecycle", "watch", "loop")
 FIELDS = 5
 """Prefect would also take a sixth field, of seconds, which no crontab knows."""
 EXAMPLE = '"0 3 * * *" means every night at three'
@@ -35,6 +37,13 @@ def require_valid(cron: str, timezone: str) -> None:
         wrong = True
     if wrong:
         raise RecipeError(f"--cron {cron!r}: is no cron line of minute, hour, day, month and weekday; {EXAMPLE}")
+
+
+def chosen(*, watch: bool, loop: bool, cron: str | None) -> What:
+    """Which flow the options mean. Raises RecipeError for options that do not go together."""
+    if loop and (watch or cron is not None):
+        raise RecipeError("--loop: runs on alarms and answers, not at hours; give it without --cron and --watch")
+    return "loop" if loop else "watch" if watch else "lifecycle"
 
 
 @contextlib.contextmanager
@@ -83,6 +92,53 @@ async def _put(paths: Paths, when: When, what: What) -> None:
     await deployment.aapply()
 
 
+def put_loop(turn: "Turn") -> None:
+    """Let the recipe's loop run on each alarm of its watch and whenever enough answers are in.
+
+    Raises TidemillError for a recipe whose loop could not be honest.
+    """
+    from flows import label_receiver
+    from tasks.label.gather import require_possible
+
+    require_possible(turn.recipe)
+    asyncio.run(_put_loop(turn.paths))
+    if turn.recipe.loop.ask == "studio":
+        label_receiver.mark(turn.paths.home, turn.recipe.name)
+
+
+async def _put_loop(paths: Paths) -> None:
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+    from prefect.deployments.runner import EntrypointType  # type: ignore[attr-defined]
+    from prefect.events import DeploymentEventTrigger
+
+    from flows.labelling import ANSWERED
+    from flows.loop_chain import resource
+    from flows.looping import loop
+    from flows.watching import DRIFT
+
+    await _make_pool()
+    deployment = await loop.ato_deployment(
+        name=paths.recipe,
+        # Two events may come close together; the second run finds what the first has left to do, or nothing.
+        concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
+        triggers=[
+            DeploymentEventTrigger(
+                name=f"tidemill loop {paths.recipe}",
+                description=f"Alarms about {paths.recipe}, and answers of people, start its loop",
+                expect={DRIFT, ANSWERED},
+                match={"prefect.resource.id": resource(paths.recipe)["prefect.resource.id"]},
+                parameters={"recipe": paths.recipe},
+            )
+        ],
+        parameters={"recipe": paths.recipe},
+        description=f"The loop of {paths.recipe}, started by alarms and answers",
+        work_pool_name=WORK_POOL,
+        job_variables={"working_dir": str(paths.root)},
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    await deployment.aapply()
+
+
 async def _make_pool() -> None:
     """The process work pool, made unless it is there."""
     from prefect.client.orchestration import get_client
@@ -99,9 +155,13 @@ async def _make_pool() -> None:
             return
 
 
-def remove(recipe: str, what: What = "lifecycle") -> None:
-    """Take a flow of the recipe off its schedule. Raises TidemillError when it is on none."""
-    asyncio.run(_remove(recipe, what))
+def remove(paths: Paths, what: What = "lifecycle") -> None:
+    """Take a flow of the recipe off its schedule or its events. Raises TidemillError when it is on none."""
+    asyncio.run(_remove(paths.recipe, what))
+    if what == "loop":
+        from flows import label_receiver
+
+        label_receiver.unmark(paths.home, paths.recipe)
 
 
 async def _remove(recipe: str, what: What) -> None:
@@ -112,6 +172,8 @@ async def _remove(recipe: str, what: What) -> None:
         raise TidemillError(f"{recipe}: is on no schedule; `tidemill schedule` lists those that are")
     async with get_client() as client:
         for deployment in found:
+            # The automation is the deployment's own, and outlives it unless it is deleted first.
+            await client.delete_resource_owned_automations(f"prefect.deployment.{deployment.id}")
             await client.delete_deployment(deployment.id)
 
 
@@ -135,6 +197,9 @@ async def _deployments(flows: Sequence[What]) -> "list[DeploymentResponse]":
 def _rows(what: What, deployment: "DeploymentResponse") -> list[dict[str, Any]]:
     from prefect.client.schemas.schedules import CronSchedule
 
+    if what == "loop":
+        on_events = {"cron": None, "timezone": None, "active": not deployment.paused}
+        return [{"recipe": deployment.name, "runs": what, **on_events}]
     return [
         {
             "recipe": deployment.name,
@@ -152,8 +217,10 @@ def as_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """One line for each schedule."""
     if not rows:
         return 'nothing is scheduled; to do so: tidemill schedule RECIPE --cron "0 3 * * *"'
-    return "\n".join(
-        f"{row['recipe']}{' (watch)' if row['runs'] == 'watch' else ''}: {row['cron']} ({row['timezone']})"
-        f"{'' if row['active'] else ', paused'}"
-        for row in rows
-    )
+    return "\n".join(f"{row['recipe']}{_what(row)}{'' if row['active'] else ', paused'}" for row in rows)
+
+
+def _what(row: Mapping[str, Any]) -> str:
+    if row["runs"] == "loop":
+        return " (loop): on each alarm, and when people have answered"
+    return f"{' (watch)' if row['runs'] == 'watch' else ''}: {row['cron']} ({row['timezone']})"

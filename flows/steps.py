@@ -19,6 +19,9 @@ STATE_NAMES = {"ran": "Completed", "cached": "Cached", "restored": "Restored"}
 CARDS = {"label": "card.md", "pull": "pull.md", "review": "review.md", "errors": "errors.md"}
 """The pages that the steps leave which talk to Label Studio."""
 
+NO_CARD = Path("/nonexistent")
+"""Of a step without a page: its last lines are shown."""
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -113,6 +116,12 @@ def state_name(step: Step, lines: Sequence[str]) -> str:
 def label(turn: Turn, name: str, values: Mapping[str, str] | None = None) -> Step:
     """One of the steps that talk to Label Studio, which never know before whether there is something to do."""
     return Step(name, own_command(turn, name, values), turn.paths.labelling / CARDS[name], by_dvc=False)
+
+
+def own(turn: Turn, name: str) -> Step:
+    """One of the loop's own steps, which never know before whether there is something to do."""
+    card = CARDS.get(name)
+    return Step(name, own_command(turn, name), turn.paths.labelling / card if card else NO_CARD, by_dvc=False)
 
 
 def watch(turn: Turn) -> Step:

@@ -4,7 +4,7 @@ from prefect import flow
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 
-from flows import dead_runs, outcome, run_lock, steps
+from flows import dead_runs, loop_chain, outcome, run_lock, steps
 from flows.lifecycle import run_stage
 from flows.steps import Result
 
@@ -26,7 +26,7 @@ def watch(recipe: str) -> list[Result]:
         if said is not None and said != before:
             emit_event(
                 event=DRIFT if said["alarm"] else QUIET,
-                resource={"prefect.resource.id": f"tidemill.recipe.{recipe}", "prefect.resource.name": recipe},
+                resource=loop_chain.resource(recipe),
                 payload=said,
             )
     return [watched]

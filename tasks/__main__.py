@@ -23,6 +23,10 @@ BESIDE = {
     "label": "tasks.label.run",
     "pull": "tasks.label.pull",
     "review": "tasks.label.review",
+    "gather": "tasks.label.gather",
+    "ask": "tasks.label.ask",
+    "take": "tasks.label.by_file",
+    "answered": "tasks.label.answered",
     "errors": "tasks.label.errors",
     "status": "tasks.label.status",
 }

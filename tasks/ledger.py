@@ -17,7 +17,7 @@ from tasks import file_lock
 from tasks.errors import TidemillError
 from tasks.storage import disk_faults
 
-Kind = Literal["verdict", "promotion", "rollback", "deletion", "canary", "drift"]
+Kind = Literal["verdict", "promotion", "rollback", "deletion", "canary", "drift", "question", "answers", "stop"]
 SERVING: tuple[Kind, ...] = ("promotion", "rollback")
 """Entries after which another version serves."""
 
@@ -67,6 +67,11 @@ def entries(home: Path, recipe: str) -> list[Entry]:
     """All entries, oldest first; none if nothing was ever decided. Raises TidemillError on a broken chain."""
     path = file(home, recipe)
     return list(_checked(path, _whole_lines(path)))
+
+
+def seal(entry: Entry) -> str:
+    """The sha256 of the entry's line: what the next entry has as `previous`, and a consequence as its `cause`."""
+    return _seal([_line(entry)])
 
 
 def serving_at(history: list[Entry], moment: datetime) -> Entry | None:

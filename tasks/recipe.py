@@ -333,6 +333,25 @@ class Drift(Strict):
     )
 
 
+class Loop(Strict):
+    """How far the loop may go by itself from a drift alarm to a new champion (docs/loop.md)."""
+
+    labels_per_month: Positive = Field(600, description="answers that people are asked for in any 30 days")
+    labels_per_round: Positive = Field(300, description="answers that people are asked for at once")
+    exam_share: Annotated[float, Field(ge=0.1, le=0.9)] = Field(
+        0.5, description="of a round's records, drawn at random from the drifted traffic: they test, and never teach"
+    )
+    strategy: Strategy = Field("drifted", description="how the records that teach are chosen")
+    ask: Literal["studio", "file"] = Field("studio", description="Label Studio, or a CSV file that people fill in")
+    answered: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.9, description="share of a round's records that must be answered before the loop goes on"
+    )
+    most_disagreement: Share = Field(
+        0.4, description="mean share of a record's answers that are not its consensus, from which the loop stops"
+    )
+    rounds_without_gain: Positive = Field(2, description="rounds that end without a promotion before the loop stops")
+
+
 class Parity(Strict):
     """How closely the running endpoint must answer as the evaluated model did, before it may serve."""
 
@@ -527,6 +546,7 @@ class Recipe(Strict):
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
     drift: Drift = Drift()
+    loop: Loop = Loop()
     forget: Forget = Forget()
     serve: Serve = Serve()
     rebuild: Rebuild = Rebuild()

@@ -300,6 +300,19 @@ def test_without_ratings_enough_and_without_baselines_the_page_is_still_whole(tm
     assert "Right on" in (paths.stage("evaluate") / "card.md").read_text(encoding="utf-8")
 
 
+def test_the_newest_exam_is_the_reference_once_it_is_large_enough() -> None:
+    def window(old: int, tide_1: int, tide_2: int) -> set[str]:
+        domains = ["products"] * old + ["tide 1"] * tide_1 + ["tide 2"] * tide_2
+        table = pd.DataFrame({"domain": domains, "predicted": "a", "label": "a", "confidence": 0.5})
+        table["record_id"] = [str(number) for number in range(len(domains))]
+        return set(reference_window(pd.DataFrame(index=table.index), table, 2000)["domain"])
+
+    assert window(300, 0, 0) == {"products"}
+    assert window(300, 99, 0) == {"products", "tide 1"}
+    assert window(300, 100, 0) == {"tide 1"}
+    assert window(300, 200, 100) == {"tide 2"}
+
+
 def test_the_reference_window_hardly_moves_when_records_arrive(done: Paths) -> None:
     window = storage.read_table(done.stage("evaluate") / "reference.parquet")
     table = storage.read_table(done.stage("evaluate") / "predictions.parquet")

@@ -12,7 +12,7 @@ from tasks.release import budgets
 from tasks.release.alpha_spending import Look, next_look, spent_at
 from tasks.release.better import better
 from tasks.release.contest import Answers, Contest, advantage, enough_samples, luck
-from tasks.release.gate import succession
+from tasks.release.gate import quality, succession
 from tasks.release.not_worse import Part, calibration, holm, judged, no_slice_worse
 from tasks.release.rows import fair_rows
 from tasks.release.sealed_rows import SealedRows, overlap, sealed_rows
@@ -48,6 +48,23 @@ def test_a_clear_gain_and_a_clear_loss_are_told_in_words():
     good, bad = right_on(0, 450, 500), right_on(0, 350, 500)
     assert better(contest(good, bad), GATE, FIRST, "champion 3").reason.startswith("shown better: +0.2")
     assert better(contest(bad, good), GATE, FIRST, "champion 3").reason.startswith("shown worse: -0.2")
+
+
+def test_a_claim_about_a_slice_is_tested_there_and_a_loss_elsewhere_still_stops_it():
+    domains = ["products"] * 400 + ["tide 1"] * 100
+    tide = np.array(domains) == "tide 1"
+    champion = right_on(0, 430, 500)
+    better_there = champion | (right_on(430, 460, 500))
+    assert not quality(contest(champion, champion, domains), GATE, FIRST, "champion 3", tide)[0].passed
+    found = quality(contest(better_there, champion, domains), GATE, FIRST, "champion 3", tide)
+    assert all(check.passed for check in found if check.name != "calibration")
+    assert "on the same 100 test rows" in found[0].reason
+    bought = better_there & ~right_on(0, 60, 500)
+    checks = {
+        check.name: check.passed for check in quality(contest(bought, champion, domains), GATE, FIRST, "it", tide)
+    }
+    assert checks["better"]
+    assert not checks["domain: products"]
 
 
 def test_a_tie_takes_the_place_of_a_champion_that_must_not_stay_and_a_loss_does_not():

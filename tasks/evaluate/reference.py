@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tasks import tides
 from tasks.texts import counts
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 SALT = "reference:"
 """Another salt would draw other rows."""
+
+ENOUGH = 100
+"""Rows. Fewer would be a reference against which no shift is seen."""
 
 
 def text_statistics(texts: Sequence[str]) -> pd.DataFrame:
@@ -29,7 +33,11 @@ def text_statistics(texts: Sequence[str]) -> pd.DataFrame:
 
 
 def reference_window(statistics: pd.DataFrame, predictions: pd.DataFrame, rows: int) -> pd.DataFrame:
-    """The statistics of at most `rows` test rows: those with the lowest salted hash, so that a new record moves few others."""
+    """The statistics of at most `rows` test rows: those with the lowest salted hash, so that a new record moves few others.
+
+    Of the newest tide alone, when it has ENOUGH test rows: they are a fair sample of the traffic as it is now, and what
+    came before is no longer what later traffic should look like.
+    """
     table = pd.concat(
         [
             predictions[["record_id"]],
@@ -39,6 +47,10 @@ def reference_window(statistics: pd.DataFrame, predictions: pd.DataFrame, rows: 
         ],
         axis=1,
     )
+    tide = table["domain"].astype("str").map(tides.number)
+    newest = table[tide == tide.max()] if len(table) else table
+    if len(newest) >= ENOUGH:
+        table = newest
     ranks = table["record_id"].map(lambda name: hashlib.sha256(f"{SALT}{name}".encode()).hexdigest())
     return table.loc[ranks.sort_values(kind="stable").index[:rows]].reset_index(drop=True)
 

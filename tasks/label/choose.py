@@ -58,12 +58,13 @@ def chosen(pool: pd.DataFrame, recipe: Recipe, strategy: str, look: View, seed: 
     lot = rng.permutation(len(pool))[:by_lot]
     rest = pool.drop(index=pool.index[lot])
     teaching = candidates(rest[in_training(rest, recipe.split)], recipe.label.candidates)
-    picked = _picked(teaching, strategy, total - by_lot, look, rng)
-    both = pd.concat([pool.iloc[lot].assign(why="random"), picked.assign(why=strategy)], ignore_index=True)
+    taught = picked(teaching, strategy, total - by_lot, look, rng)
+    both = pd.concat([pool.iloc[lot].assign(why="random"), taught.assign(why=strategy)], ignore_index=True)
     return Chosen(both.iloc[rng.permutation(len(both))].reset_index(drop=True), strategy)
 
 
-def _picked(teaching: pd.DataFrame, strategy: str, wanted: int, look: View, rng: np.random.Generator) -> pd.DataFrame:
+def picked(teaching: pd.DataFrame, strategy: str, wanted: int, look: View, rng: np.random.Generator) -> pd.DataFrame:
+    """The rows that the strategy chooses, at most `wanted`."""
     if wanted <= 0 or teaching.empty:
         return teaching.iloc[:0]
     return teaching.iloc[STRATEGIES[strategy](look(teaching), wanted, rng)]

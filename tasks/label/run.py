@@ -61,11 +61,11 @@ def _chosen(open_records: pd.DataFrame, recipe: Recipe, paths: Paths, model: Cha
     if strategy != recipe.label.strategy:
         print(f"there is no champion yet to be uncertain: {strategy} takes the place of {recipe.label.strategy}")
     return chosen(
-        open_records, recipe, strategy, lambda rows: _looked_at(rows, recipe, paths, model), recipe.seed + number
+        open_records, recipe, strategy, lambda rows: looked_at(rows, recipe, paths, model), recipe.seed + number
     )
 
 
-def _looked_at(rows: pd.DataFrame, recipe: Recipe, paths: Paths, model: Champion | None) -> Candidates:
+def looked_at(rows: pd.DataFrame, recipe: Recipe, paths: Paths, model: Champion | None) -> Candidates:
     """The candidates for a strategy: probabilities at once, vectors when it asks for them."""
 
     def vectors(positions: NDArray[np.int64]) -> Vectors:

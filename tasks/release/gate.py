@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from tasks import inference, registered, storage, tracking
+from tasks import inference, registered, storage, tides, tracking
 from tasks.check import Check
 from tasks.latency import CONTENTS, timings
 from tasks.ledger import Entry
@@ -27,9 +28,15 @@ from tasks.release.verdict import Verdict
 from tasks.slices import slices
 
 
-def quality(contest: Contest, gate: Gate, look: Look, rival: str) -> list[Check]:
-    """The checks that answers alone decide: better, no slice worse, calibration not worse."""
-    return [better(contest, gate, look, rival), *no_part_worse(contest, gate)]
+def quality(
+    contest: Contest, gate: Gate, look: Look, rival: str, where: NDArray[np.bool_] | None = None
+) -> list[Check]:
+    """The checks that answers alone decide: better, no slice worse, calibration not worse.
+
+    `where`: the rows on which it was claimed beforehand to be better; default all.
+    """
+    sought = contest if where is None else contest.of(where)
+    return [better(sought, gate, look, rival), *no_part_worse(contest, gate)]
 
 
 def no_part_worse(contest: Contest, gate: Gate) -> list[Check]:
@@ -45,7 +52,9 @@ def succession(contest: Contest, gate: Gate) -> list[Check]:
 def judged(recipe: Recipe, paths: Paths, champion: tracking.Version | None, history: Sequence[Entry]) -> Verdict:
     """The verdict on the present outputs; `history`: the recipe's ledger. The champion answers with its own model."""
     rows = judged_rows(paths)
-    sealed = sealed_rows(zip(rows["record_id"], rows["label"], strict=True))
+    claim = tides.claim(history, champion.number) if champion and not champion.tainted else None
+    sought = rows["domain"] == claim["slice"] if claim else pd.Series(True, index=rows.index)
+    sealed = sealed_rows(zip(rows.loc[sought, "record_id"], rows.loc[sought, "label"], strict=True))
     if champion is None:
         return _first(recipe, paths, rows, sealed)
     look = next_look(history, sealed, recipe.gate)
@@ -54,9 +63,21 @@ def judged(recipe: Recipe, paths: Paths, champion: tracking.Version | None, hist
         fair = fair_rows(rows, rival.seen, rival.tested)
         contest = _contest(rows[fair], rival.model, recipe)
         name = f"champion {champion.number}"
-        checks = succession(contest, recipe.gate) if champion.tainted else quality(contest, recipe.gate, look, name)
+        if champion.tainted:
+            checks = succession(contest, recipe.gate)
+        else:
+            where = sought[fair].to_numpy() if claim else None
+            named = f"{name}, all of {claim['slice']}" if claim else name
+            checks = quality(contest, recipe.gate, look, named, where)
         checks += _budgets(recipe, paths, rival)
-    basis = {"champion": champion.number, "look": look.number, "alpha": look.alpha, "left_out": int((~fair).sum())}
+    left_out = int((~fair & sought).sum())
+    basis: dict[str, Any] = {
+        "champion": champion.number,
+        "look": look.number,
+        "alpha": look.alpha,
+        "left_out": left_out,
+    }
+    basis |= {"claim": dict(claim)} if claim else {}
     return Verdict(tuple(checks), {**basis, "test_rows": asdict(sealed)})
 
 

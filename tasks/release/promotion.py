@@ -7,7 +7,7 @@ anywhere is taken up where it was, and one that was finished changes nothing.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tasks import ledger, storage, tracking
+from tasks import ledger, storage, tides, tracking
 from tasks.check import Check
 from tasks.ledger import Entry
 from tasks.paths import Paths
@@ -33,12 +33,14 @@ def settled(recipe: Recipe, paths: Paths, version: tracking.Version, lineage: st
         verdict = replace(
             found, checks=(*found.checks, parity.check(recipe, version), *privacy_checks(recipe.gate, paths))
         )
-        kept = {**evidence(verdict), "lineage": lineage, "gate": mark}
+        kept = {**evidence(verdict), "lineage": lineage, "gate": mark, **tides.link(history)}
         ledger.append(paths.home, recipe.name, "verdict", version.number, kept)
     _publish(recipe, version, verdict)
     tracking.set_alias(recipe.name, alias(verdict), version.number)
-    if verdict.promoted and not _told(ledger.entries(paths.home, recipe.name), version, lineage):
-        kept = {"reason": verdict.reason, "lineage": lineage, "replaces": verdict.basis.get("champion")}
+    history = ledger.entries(paths.home, recipe.name)
+    if verdict.promoted and not _told(history, version, lineage):
+        replaced = verdict.basis.get("champion")
+        kept = {"reason": verdict.reason, "lineage": lineage, "replaces": replaced, **tides.link(history)}
         ledger.append(paths.home, recipe.name, "promotion", version.number, kept)
     tracking.tag_version(recipe.name, version.number, {tracking.GATE_TAG: mark, tracking.RELEASED_TAG: "true"})
     return verdict

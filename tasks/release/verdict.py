@@ -10,7 +10,7 @@ from tasks.markdown import table
 TOLD = 3
 """Failed checks that the one sentence names; the table has them all."""
 
-BASIS = ("champion", "look", "alpha", "test_rows", "left_out")
+BASIS = ("champion", "look", "alpha", "test_rows", "left_out", "claim")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,9 @@ def _basis(basis: Mapping[str, Any]) -> str:
     seal = f"{rows['rows']:,} test rows, sha256 `{rows['sha256'][:16]}` over their ids and labels"
     if rival is None:
         return f"No champion to compare with. {seal[0].upper()}{seal[1:]}."
+    claim = basis.get("claim")
+    where = f" of {claim['slice']}, where it was claimed to be better before the labels were seen" if claim else ""
     return (
-        f"Against champion {rival}, on {seal}; {basis['left_out']:,} of them are left out, since the champion may have "
+        f"Against champion {rival}, on {seal}{where}; {basis['left_out']:,} of them are left out, since the champion may have "
         f"learned from them. Verdict {basis['look']} on such rows, which leaves it an alpha of {basis['alpha']:.2g}."
     )

@@ -1,0 +1,1 @@
+"""Demonstrations on real data, each in a project folder of its own."""

@@ -1,0 +1,58 @@
+"""The pool of a drifted window: what was asked of the endpoint or corrected by its users, and is not in the data yet."""
+
+import json
+from datetime import datetime
+
+import pandas as pd
+
+from tasks import shards, tides, tombstones, traffic
+from tasks.paths import Paths
+from tasks.recipe import Recipe
+from tasks.records import CONTENT_COLUMN, record_id
+from tasks.tides import Standing
+
+CORRECTED = "corrected"
+
+
+def drifted_pool(recipe: Recipe, paths: Paths, now: Standing) -> pd.DataFrame:
+    """What the drifted window and its corrections hold and the data do not; nothing that was forgotten.
+
+    Columns: record_id, text, happened_at, why (CORRECTED or null), and source and group, by which a split is decided.
+    """
+    evidence = now.drift.evidence if now.drift else {}
+    since, until = (datetime.fromisoformat(evidence[name]) for name in ("since", "until"))
+    version = now.drift.version if now.drift else None
+    span = traffic.Span(version or 0, since, until)
+    column = CONTENT_COLUMN[recipe.kind]
+    asked = traffic.contents(paths.traffic, span, column, recipe.serve.traffic)
+    both = pd.concat([corrections(paths, column, since), asked.assign(why=None)], ignore_index=True)
+    known = set(shards.landed(paths.raw, ["record_id"])["record_id"])
+    new = both.drop_duplicates("record_id")
+    new = new[~new["record_id"].isin(known) & ~tombstones.forgotten(new["record_id"], tombstones.read(paths.root))]
+    return new.assign(source=tides.TRAFFIC, group=None).reset_index(drop=True)
+
+
+def corrections(paths: Paths, column: str, since: datetime) -> pd.DataFrame:
+    """What users have corrected since then: record_id, the content, happened_at, why."""
+    file = paths.home / "feedback" / f"{paths.recipe}.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    rows = [row for row in map(_correction, lines) if row and datetime.fromisoformat(row["labelled_at"]) >= since]
+    times = pd.to_datetime(pd.Series([row["labelled_at"] for row in rows], dtype="str"), utc=True)
+    texts = pd.Series([row[column] for row in rows], dtype="str")
+    return pd.DataFrame(
+        {
+            "happened_at": times.astype("datetime64[us, UTC]"),
+            column: texts,
+            "record_id": texts.map(record_id),
+            "why": CORRECTED,
+        }
+    )
+
+
+def _correction(line: str) -> dict[str, str] | None:
+    """The line's values; a last line that was being written when the machine stopped holds none."""
+    try:
+        found: dict[str, str] = json.loads(line)
+    except ValueError:
+        return None
+    return found
