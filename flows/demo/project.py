@@ -136,9 +136,10 @@ def recipe_of(base: dict[str, Any], *, studio: bool) -> dict[str, Any]:
         "label": {"overlap": 3, "overlap_share": 0.1},
         "prepare": base["prepare"],
         "validate": {"records": "text_records", "labels": "class_labels", "tolerated_share": 0.02},
-        "split": {"by": "hash", "validation": 0.05, "test": 0.35},
+        "split": {"by": "hash", "validation": 0.15, "test": 0.25},
         "train": {**base["train"], "epochs": 2},
-        "compress": base["compress"],
+        # So few validation rows cannot tell a loss of 0.01 from chance.
+        "compress": {**base["compress"], "max_f1_loss": 0.03},
         "evaluate": {"baselines": ["majority", "tfidf"], "bootstrap_samples": 1000},
         "gate": {"metric": "accuracy", "alpha": 0.025, "slice_margin": 0.05},
         "drift": {"reference_rows": 2000, "window_rows": 300},
