@@ -8,8 +8,9 @@ from cryptography import x509
 
 from tasks import federated, storage
 from tasks.errors import PromiseError, TidemillError
-from tasks.federate.card import card, distance
+from tasks.federate.card import card
 from tasks.federate.certificates import Certificates, ensure, public_key
+from tasks.federate.content import distance
 from tasks.federate.rounds import Round
 from tasks.federate.run import manifest, require_enough
 from tasks.fingerprint.run import fingerprint

@@ -49,12 +49,15 @@ def _opened(plan: Plan, n_records: int) -> dict[str, Any]:
     steps = n_steps(n_records, local(plan.federate, ()))
     rate = min(1.0, plan.federate.batch_size / n_records)
     sigma = accountant.noise(private.epsilon, private.delta, rate, steps * plan.federate.rounds)
-    return {"sigma": sigma, "rate": rate, "steps": steps, "rounds": 0}
+    profile = private.profile_epsilon and accountant.noise(private.profile_epsilon, private.delta, 1.0, 1)
+    return {"sigma": sigma, "rate": rate, "steps": steps, "rounds": 0, "profile": profile}
 
 
 def spent(runs: dict[str, Any], delta: float) -> float:
     """Epsilon of all runs on the account together."""
-    history = [(run["sigma"], run["rate"], run["steps"] * run["rounds"]) for run in runs.values() if run["rounds"]]
+    begun = [run for run in runs.values() if run["rounds"]]
+    history = [(run["sigma"], run["rate"], run["steps"] * run["rounds"]) for run in begun]
+    history += [(run["profile"], 1.0, 1) for run in begun if run.get("profile")]
     return accountant.epsilon(history, delta)
 
 
@@ -62,6 +65,14 @@ def spent_by(home: Path, sha256: str, run: str, delta: float) -> float:
     """Epsilon that one federation has spent of these records; 0 if it spent none."""
     entry = _account(home).get(sha256, {}).get(run)
     return spent({run: entry}, delta) if entry else 0.0
+
+
+def profile_noise(home: Path, sha256: str, question: Ask) -> tuple[float, tuple[int, ...]]:
+    """Standard deviation, in what one record moves, and seed of the noise of the profile: on account since round 1."""
+    entry = _account(home).get(sha256, {}).get(question.run)
+    if not entry or not entry.get("profile"):
+        raise PromiseError("has no noise on account for what its records are like")
+    return float(entry["profile"]), (*_seed(home, question), 3)
 
 
 def _account(home: Path) -> dict[str, Any]:
