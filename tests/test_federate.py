@@ -296,6 +296,7 @@ def question(recipe, base_model, **changes):
     ("own", "knobs", "reason"),
     [
         ({"allow": ("head",)}, {"partial": "full"}, "its operator lets only head leave, not full"),
+        ({"masked": True}, {}, "its operator lets only masked updates leave, and the plan has no secure_aggregation"),
         ({"max_rounds": 2}, {}, "its operator allows 2 rounds, and the plan has 3"),
         ({"max_epsilon": 8.0}, {}, "its operator allows an epsilon of 8, and the plan has no privacy"),
     ],

@@ -26,7 +26,7 @@ pytest_plugins = ["tiny_silos"]
 # Flower imports typer, whose click warns of its next version.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
-KNOBS = {"rounds": 4, "min_silos": 2, "round_seconds": 240, "learning_rate": 1.0, "compression": "int8"}
+KNOBS = {"rounds": 3, "min_silos": 2, "round_seconds": 240, "learning_rate": 1.0, "compression": "int8"}
 
 
 def site(recipe, base_model, homes, folder, **changes):
@@ -58,7 +58,7 @@ def after_round(folder, number, act):
     thread.start()
 
 
-def test_a_killed_server_and_a_killed_silo_are_started_again_and_the_run_ends_with_its_result(
+def test_a_killed_server_and_a_killed_silo_are_back_in_the_very_round_and_nothing_is_lost(
     recipe, base_model, homes, tmp_path, capfd
 ):
     described, where = site(recipe, base_model, homes, tmp_path)
@@ -73,11 +73,9 @@ def test_a_killed_server_and_a_killed_silo_are_started_again_and_the_run_ends_wi
     assert "west died (exit code -9) and is started again" in said
     assert not [child for child in psutil.Process().children(recursive=True) if "flower" in " ".join(child.cmdline())]
     rounds = array_file.note(where.folder / CHECKPOINT)["rounds"]
-    assert [heard["number"] for heard in rounds] == [1, 2, 3, 4, 4]
-    # The silo that died is back as soon as the server takes it for gone, which may be after the last round.
-    assert set(rounds[-1]["silos"]) >= {"north", "south"}
-    if all(len(heard["silos"]) == len(SILOS) for heard in rounds):  # else the silo died with a round in its hands
-        assert flat(disturbed).tobytes() == undisturbed
+    assert [heard["number"] for heard in rounds] == [1, 2, 3, 3]
+    assert [sorted(heard["silos"]) for heard in rounds] == [sorted(SILOS)] * 4
+    assert flat(disturbed).tobytes() == undisturbed
 
 
 def test_a_run_whose_every_reply_is_a_refusal_fails_with_the_reasons(recipe, base_model, homes, tmp_path):

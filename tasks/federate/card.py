@@ -7,6 +7,7 @@ from tasks.federate.content import BOUNDS, EMBEDDING, distance
 from tasks.federate.rounds import Round
 from tasks.markdown import table
 
+HEADER = ("round", "silos", "accuracy before it", "kB up", "kB down", "seconds", "missing")
 MEANING = (
     "Distance from all silos together: of histograms the total variation (0: the same, 1: nothing in common), of the "
     "embeddings that of their means (0 to 2)."
@@ -25,8 +26,7 @@ def card(told: Mapping[str, Any], rounds: Sequence[Round]) -> str:
         parts.append("## How unlike their labels are\n\n" + shift)
     if texts := _content(told):
         parts.append(f"## How unlike their texts are\n\n{texts}\n{MEANING}")
-    header = ["round", "silos", "accuracy before it", "kB up", "kB down", "seconds", "missing"]
-    parts.append("## Rounds\n\n" + table(header, [_round(heard) for heard in [*trained, last]]))
+    parts.append("## Rounds\n\n" + table(HEADER, [_round(heard) for heard in [*trained, last]]))
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -62,6 +62,21 @@ def _round(heard: Round) -> tuple[object, ...]:
     accuracy = f"{right / max(1, rows):.4f}"
     sent = (f"{heard.bytes_up / 1e3:,.1f}", f"{heard.bytes_down / 1e3:,.1f}", f"{heard.seconds:.1f}")
     return (heard.number, len(heard.silos), accuracy, *sent, missing)
+
+
+def round_rows(rounds: Sequence[Round]) -> list[dict[str, object]]:
+    """A row for each round: the card's columns, and of each silo its accuracy before the round and its seconds."""
+    silos = sorted({silo for heard in rounds for silo in heard.silos})
+    return [
+        dict(zip(HEADER, _round(heard), strict=True)) | {silo: _told_by(heard.silos.get(silo)) for silo in silos}
+        for heard in rounds
+    ]
+
+
+def _told_by(facts: Mapping[str, Any] | None) -> str:
+    if facts is None:
+        return ""
+    return f"{_share(facts['validation_right'], facts['validation_rows'])}, {facts['seconds']:.1f} s"
 
 
 def _shift(told: Mapping[str, Any]) -> str:

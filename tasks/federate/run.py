@@ -95,6 +95,15 @@ def _prepare(homes: dict[str, Path], described: Plan) -> None:
         print(f"silo {name}: {len(records.parts['train']):,} records to train on", flush=True)
 
 
+def rounds_so_far(paths: Paths) -> list[Round]:
+    """The rounds that the federation under way, or cut off, has behind it; none when there is no such."""
+    folder = paths.federation / "server"
+    found = array_file.note(folder / CHECKPOINT)
+    if found is None or not (folder / OPEN).is_file() or storage.read_json(folder / OPEN)["run"] != found["run"]:
+        return []
+    return [Round(**heard) for heard in found["rounds"]]
+
+
 def _hosts() -> list[str]:
     listen = os.environ.get(LISTEN, "").rpartition(":")[0].strip("[]")
     return [listen] if listen and listen not in ("0.0.0.0", "::") else []  # noqa: S104 (a comparison)
