@@ -113,12 +113,7 @@ class Overheard:
 def _loss_of(shared: Arrays, silo: str, records: Encoded) -> NDArray[np.float64]:
     """The attack of one who has the released head: the silo does not matter."""
     del silo
-    return losses(shared, records)
-
-
-def losses(arrays: Arrays, records: Encoded) -> NDArray[np.float64]:
-    """Cross-entropy of each record."""
-    return -_log_shares(arrays, records)[np.arange(len(records)), records.classes]
+    return head.losses(shared, records)
 
 
 def _log_shares(arrays: Arrays, records: Encoded) -> NDArray[np.float64]:

@@ -15,8 +15,9 @@ from tasks.federate.here import Here
 from tasks.federate.local import local
 from tasks.federate.messages import Answer, Arrays, Ask, Fleet
 from tasks.federate.plan import Plan
-from tasks.federate.rounds import Federation, State, federated
+from tasks.federate.rounds import federated
 from tasks.federate.silo_data import Coding, read, states
+from tasks.federate.state import Federation, State
 from tasks.recipe import Federate
 from tasks.statistics import Resampling, bootstrap
 

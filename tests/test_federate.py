@@ -19,10 +19,10 @@ from tasks.federate import (
     head,
     kinds,
     masking,
-    rounds,
     rules,
     server_step,
     silo,
+    state,
 )
 from tasks.federate.aggregation import combined, krum_order
 from tasks.federate.head import Encoded
@@ -30,7 +30,8 @@ from tasks.federate.here import Here
 from tasks.federate.local import Local, Noise
 from tasks.federate.messages import PROTOCOL, Answer, Ask
 from tasks.federate.plan import plan
-from tasks.federate.rounds import Federation, federated
+from tasks.federate.rounds import federated
+from tasks.federate.state import Federation
 from tasks.recipe import Federate, load
 
 pytest_plugins = ["tiny_silos"]
@@ -466,7 +467,7 @@ def test_fedavg_adds_the_mean_and_fedadam_goes_its_way_at_its_own_pace():
 
 
 def test_a_round_is_told_in_one_line_with_who_is_missing():
-    heard = rounds.Round(2, {"a": {"validation_rows": 10, "validation_right": 7}}, {"b": "went away"}, 2000, 1000, 3.0)
-    line = rounds.told(heard, 5)
+    heard = state.Round(2, {"a": {"validation_rows": 10, "validation_right": 7}}, {"b": "went away"}, 2000, 1000, 3.0)
+    line = state.told(heard, 5)
     assert line.startswith("round 2/5: 1 silos; accuracy before it 0.7000 on 10 validation records; 1.0 kB up")
     assert line.endswith("b went away")

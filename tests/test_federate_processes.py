@@ -17,8 +17,9 @@ from tasks.federate.certificates import Certificates, ensure
 from tasks.federate.flower.server import INITIAL
 from tasks.federate.here import Here
 from tasks.federate.plan import plan
-from tasks.federate.rounds import CHECKPOINT, Federation, federated
+from tasks.federate.rounds import federated
 from tasks.federate.silo_process import Membership, require_reachable, served
+from tasks.federate.state import CHECKPOINT, Federation
 from tasks.federate.watch import Site, _started, carried_out
 from tasks.recipe import Federate
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks.federate.content import BOUNDS, EMBEDDING, distance
-from tasks.federate.rounds import Round
+from tasks.federate.state import Round
 from tasks.markdown import table
 
 HEADER = ("round", "silos", "accuracy before it", "kB up", "kB down", "seconds", "missing")

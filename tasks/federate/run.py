@@ -18,8 +18,8 @@ from tasks.federate.desk import Desk
 from tasks.federate.flower.server import INITIAL
 from tasks.federate.messages import Arrays
 from tasks.federate.plan import Plan, plan
-from tasks.federate.rounds import CHECKPOINT, Round
 from tasks.federate.silo_data import read
+from tasks.federate.state import CHECKPOINT, Round
 from tasks.federate.watch import Site, carried_out
 from tasks.paths import Paths
 from tasks.recipe import Federate, Recipe

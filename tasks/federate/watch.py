@@ -16,7 +16,7 @@ from tasks.federate.flower.control import Control
 from tasks.federate.flower.processes import Addresses, Child
 from tasks.federate.flower.server import FAILED, JOB
 from tasks.federate.messages import Arrays
-from tasks.federate.rounds import CHECKPOINT, RESULT, Round, told
+from tasks.federate.state import CHECKPOINT, RESULT, Round, told
 from tasks.progress import progress
 
 LINK, RUN = "superlink", "run"

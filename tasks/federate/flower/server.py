@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from tasks import storage
 from tasks.errors import ServerError, TidemillError
 from tasks.federate import array_file
+from tasks.federate.asking import RETURN_S
 from tasks.federate.flower import control, wire
 from tasks.federate.flower.app_files import FOLDER
 from tasks.federate.flower.control import Control
 from tasks.federate.messages import GONE, Answer, Ask
 from tasks.federate.plan import parsed
-from tasks.federate.rounds import RESULT, RETURN_S, Federation, federated
+from tasks.federate.rounds import federated
+from tasks.federate.state import RESULT, Federation
 
 if TYPE_CHECKING:
     from flwr.app import Context
