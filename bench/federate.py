@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 LIAR = "products"
 KILLED, BACK = {"tweets": (4, 999), "products": (6, 9)}, "products"
 TURNED = {"negative": "positive", "positive": "negative", "neutral": "neutral"}
-ROUNDS, RATES = 100, (0.1, 0.3, 1.0)
-EPOCHS, LOCAL_EPOCHS = (5.0, 20.0, 80.0), (0.1, 0.25, 0.5, 2.0)
+ROUNDS, RATES = 100, (0.1, 0.3)
+EPOCHS, LOCAL_EPOCHS = (5.0, 20.0, 80.0), (0.25, 0.5, 1.0)
 
 
 def main() -> None:
@@ -88,6 +88,13 @@ def choose(study: Study) -> dict[str, Any]:
     def pooled(knobs: dict[str, float]) -> float:
         return accuracy(study, everywhere(study, trained_here(study, study.part("train"), 0, **knobs)), "validation")
 
+    known: dict[str, tuple[float, int]] = {}
+
+    def reached(knobs: dict[str, Any]) -> tuple[float, int]:
+        if str(knobs) not in known:
+            known[str(knobs)] = _at_best(study, knobs)
+        return known[str(knobs)]
+
     def alone(knobs: dict[str, float]) -> float:
         heads = {name: trained_here(study, own["train"], 0, **knobs) for name, own in study.encoded.items()}
         return accuracy(study, heads, "validation")
@@ -95,15 +102,15 @@ def choose(study: Study) -> dict[str, Any]:
     here = [{"epochs": e, "learning_rate": r} for e, r in itertools.product(EPOCHS, RATES)]
     chosen: dict[str, Any] = {"pooled": best("pooled", here, pooled), "alone": best("alone", here, alone)}
     ways = [{"local_epochs": e, "learning_rate": r} for e, r in itertools.product(LOCAL_EPOCHS, RATES)]
-    chosen["FedAvg"] = best("FedAvg", ways, lambda knobs: _at_best(study, knobs)[0])
+    chosen["FedAvg"] = best("FedAvg", ways, lambda knobs: reached(knobs)[0])
     others = {
-        "FedProx": [{"strategy": "fedprox", "proximal": pull} for pull in (0.001, 0.01, 0.1)],
+        "FedProx": [{"strategy": "fedprox", "proximal": pull} for pull in (0.03, 0.1, 0.3)],
         "FedAdam": [{"strategy": "fedadam", "server_learning_rate": rate} for rate in (0.01, 0.03, 0.1)],
     }
     for label, knobs in others.items():
-        chosen[label] = best(label, [{**chosen["FedAvg"], **k} for k in knobs], lambda k: _at_best(study, k)[0])
+        chosen[label] = best(label, [{**chosen["FedAvg"], **k} for k in knobs], lambda k: reached(k)[0])
     for label in ("FedAvg", *others):
-        chosen[label]["rounds"] = _at_best(study, chosen[label])[1]
+        chosen[label]["rounds"] = reached(chosen[label])[1]
     print("\n" + table(["training", "knobs", "validation"], [(n, k, f"{s:.4f}") for n, k, s in tried]))
     print(f"chosen: {chosen}", flush=True)
     return chosen

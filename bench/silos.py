@@ -3,20 +3,21 @@
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks import storage
-from tasks.federate import head, rules
+from tasks.federate import head, head_kind, rules, silo
 from tasks.federate.head import Encoded
 from tasks.federate.here import Here
 from tasks.federate.local import local
 from tasks.federate.messages import Answer, Arrays, Ask, Fleet
 from tasks.federate.plan import Plan
 from tasks.federate.rounds import federated
-from tasks.federate.silo_data import Coding, read, states
+from tasks.federate.silo_data import Coding, Records, read, states
 from tasks.federate.state import Federation, State
 from tasks.recipe import Federate
 from tasks.statistics import Resampling, bootstrap
@@ -47,9 +48,9 @@ class Study:
         return Encoded(np.concatenate([p.states for p in parts]), np.concatenate([p.classes for p in parts]))
 
 
-def prepared(feedback: Path, cache: Path, rows: int, seeds: int) -> Study:
-    """The silos, encoded (from the cache, if they are there); `rows` training records each at most, 0: all."""
-    folder = cache / f"silos-{rows}"
+def prepared(feedback: Path, kept: Path, rows: int, seeds: int) -> Study:
+    """The silos, encoded (kept in the folder `kept`); `rows` training records each at most, 0: all."""
+    folder = kept / f"silos-{rows}"
     for part, most in {"train": rows, "validation": rows // 4, "test": rows // 2}.items():
         records = storage.read_table(feedback / "split" / f"{part}.parquet", ["record_id", "text", "label", "domain"])
         for domain, own in records.sort_values("record_id", ignore_index=True).groupby("domain"):
@@ -63,6 +64,7 @@ def prepared(feedback: Path, cache: Path, rows: int, seeds: int) -> Study:
     homes = tuple(sorted(path for path in folder.iterdir() if path.is_dir()))
     coding = Coding(base, described.base_model, described.max_tokens, CLASSES, threads=1)
     encoded = {home.name: settled(home, coding) for home in homes}
+    read_once()
     for name, own in encoded.items():
         print(f"{name}: " + ", ".join(f"{len(records):,} {part}" for part, records in own.items()), flush=True)
     return Study(homes, encoded, coding, described, seeds)
@@ -72,6 +74,19 @@ def settled(home: Path, coding: Coding) -> dict[str, Encoded]:
     """The home's rules laid down and its records encoded."""
     rules.write(home, rules.Rules(home.name, str(home / "data"), str(coding.base_model)))
     return states(read(home / "data", CLASSES), coding, home)
+
+
+def read_once() -> None:
+    """Keep what silos read and encode: in a process of its own a silo reads its records anew for each question."""
+    silo.read = cache(silo.read)
+    encoded = {}
+
+    def kept(records: Records, coding: Coding, home: Path) -> dict[str, Encoded]:
+        if home not in encoded:
+            encoded[home] = states(records, coding, home)
+        return encoded[home]
+
+    head_kind.states = kept
 
 
 def start(study: Study) -> Arrays:

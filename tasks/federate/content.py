@@ -42,7 +42,7 @@ def described(records: pd.DataFrame, states: NDArray[np.float32] | None, classes
 def _measures(text: str) -> tuple[float, float, float]:
     words = WORD.findall(text)
     letters = sum(map(len, words))
-    visible = sum(not character.isspace() for character in text)
+    visible = sum(map(len, text.split()))
     return len(words), letters / max(1, len(words)), 1 - letters / max(1, visible)
 
 
