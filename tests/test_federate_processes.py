@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -14,8 +15,11 @@ from tasks.errors import PromiseError, ServerError
 from tasks.federate import array_file, kinds
 from tasks.federate.aggregation import flat
 from tasks.federate.certificates import Certificates, ensure
+from tasks.federate.flower import server
+from tasks.federate.flower.control import Control
 from tasks.federate.flower.server import INITIAL
 from tasks.federate.here import Here
+from tasks.federate.messages import Ask
 from tasks.federate.plan import plan
 from tasks.federate.rounds import federated
 from tasks.federate.silo_process import Membership, require_reachable, served
@@ -77,6 +81,26 @@ def test_a_killed_server_and_a_killed_silo_are_back_in_the_very_round_and_nothin
     assert [heard["number"] for heard in rounds] == [1, 2, 3, 3]
     assert [sorted(heard["silos"]) for heard in rounds] == [sorted(SILOS)] * 4
     assert flat(disturbed).tobytes() == undisturbed
+
+
+def test_a_silo_that_the_superlink_says_is_gone_is_missed_and_does_not_end_the_run(monkeypatch, tmp_path):
+    """An error that the SuperLink makes itself comes from itself, not from the silo's node."""
+
+    class Grid:
+        def push_messages(self, messages):
+            return [f"to {message.metadata.dst_node_id}" for message in messages]
+
+        def pull_messages(self, ids):
+            gone = SimpleNamespace(code=5, reason="Node Unavailable")
+            told = [SimpleNamespace(reply_to_message_id=one, src_node_id=1) for one in ids]
+            return [SimpleNamespace(metadata=metadata, has_error=lambda: True, error=gone) for metadata in told]
+
+    monkeypatch.setattr(server, "LOOK_S", 0.1)
+    monkeypatch.setattr(server, "RETURN_S", 0.5)
+    monkeypatch.setattr(server.OverFlower, "_online", lambda _: {})
+    fleet = server.OverFlower(Grid(), {77: "west"}, Control("127.0.0.1:1", tmp_path))
+    (answer,) = fleet.ask(Ask("train", "a-run", 2, "{}", {}), ["west"], 30.0)
+    assert (answer.silo, answer.error) == ("west", "went away")
 
 
 def test_a_run_whose_every_reply_is_a_refusal_fails_with_the_reasons(recipe, base_model, homes, tmp_path):

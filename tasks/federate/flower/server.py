@@ -83,7 +83,8 @@ class OverFlower:
         asked = {node: silo for node, silo in self.nodes.items() if silo in silos}
         messages = [Message(record, node, "train", group_id=str(question.round)) for node in asked]
         ids = self.grid.push_messages(messages)
-        return {one: Waiting(silo, online.get(silo, "")) for one, silo in zip(ids, asked.values(), strict=True)}
+        sent = zip(ids, asked.values(), strict=True)
+        return {one: Waiting(silo, online.get(silo, "")) for one, silo in sent if one}  # none: was not taken
 
     def _asked_again(self, question: Ask, waiting: dict[str, Waiting], away: dict[str, float]) -> dict[str, Waiting]:
         """New messages to silos that are back; a message to a SuperNode that is no more is waited for no longer."""
@@ -103,8 +104,8 @@ class OverFlower:
         """The replies as answers, and the silos that Flower says are gone; they are waited for no more."""
         heard, gone = [], []
         for reply in self.grid.pull_messages(list(waiting)) if waiting else ():
-            waiting.pop(str(reply.metadata.reply_to_message_id), None)
-            silo = self.nodes[reply.metadata.src_node_id]
+            # An error that the SuperLink itself makes does not say which silo it speaks of.
+            silo = waiting.pop(str(reply.metadata.reply_to_message_id)).silo
             if reply.has_error() and reply.error.code == UNAVAILABLE:
                 gone.append(silo)
             elif reply.has_error():
