@@ -28,7 +28,7 @@ def growing(paths: Paths) -> Callable[[], None]:
     def show() -> None:
         nonlocal shown, made
         rows = round_rows(rounds_so_far(paths))
-        if len(rows) == shown:
+        if len(rows) <= shown:
             return
         shown = len(rows)
         if made is None:

@@ -79,7 +79,7 @@ def carried_out(site: Site) -> Arrays:
             report(shown)
             _mend(site, running)
             time.sleep(LOOK_S)
-        _show(site, shown, n_rounds)
+        report(_show(site, shown, n_rounds))
     if (site.folder / FAILED).is_file():
         raise PromiseError(str(storage.read_json(site.folder / FAILED)["reason"]))
     found = array_file.load(site.folder / RESULT)
