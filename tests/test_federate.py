@@ -360,6 +360,8 @@ def test_privacy_is_spent_as_planned_kept_on_account_and_stopped_at_the_operator
     assert all(2.5 < facts["epsilon"] <= 3.0 for facts in told.values())
     assert not any(name.startswith(("label.", "shift.")) for facts in told.values() for name in facts)
     knobs["privacy"]["profile_epsilon"] = 1.0
+    for home in homes:
+        (home / "privacy.json").unlink()  # the account of the same run under another plan
     described = carried_out(recipe, base_model, tmp_path / "described", Here(homes), **knobs).rounds[-1].silos
     assert all(3.0 < facts["epsilon"] <= 4.0 and "shift.words" in facts for facts in described.values())
     rules.write(homes[0], rules.Rules("north", str(homes[0] / "data"), str(base_model), max_epsilon=3.5))
@@ -377,6 +379,13 @@ def test_a_round_asked_twice_has_the_same_noise_and_spends_once(recipe, base_mod
     (account,) = storage.read_json(homes[0] / "privacy.json").values()
     assert account["a-run"]["rounds"] == 1
     assert (homes[0] / "noise.key").stat().st_mode & 0o077 == 0
+    for number in (2, 3):  # the same round with other arrays is another question, and costs another round
+        arrays = {name: values + number for name, values in asked.arrays.items()}
+        assert silo.answer(homes[0], dataclasses.replace(asked, arrays=arrays)).error == ""
+    arrays = {name: values + 4 for name, values in asked.arrays.items()}
+    assert "asked more than 3 questions" in silo.answer(homes[0], dataclasses.replace(asked, arrays=arrays)).error
+    changed = asked.plan.replace('"local_epochs":2.0', '"local_epochs":9.0')
+    assert "is told another plan" in silo.answer(homes[0], dataclasses.replace(asked, plan=changed)).error
     other = silo.answer(homes[1], asked)
     assert not (first.arrays["head.weight"] == other.arrays["head.weight"]).any()
 
