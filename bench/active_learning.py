@@ -3,7 +3,9 @@
     python bench/active_learning.py --feedback data/feedback --banking77 FOLDER --cache FOLDER
 
 A frozen MiniLM gives the vectors, a logistic regression is the model that is trained anew after each round. Feedback is
-measured on each domain and on all of them (weighted F1 on the domain's test rows), BANKING77 by accuracy.
+measured on each domain and on all of them (weighted F1 on the domain's test rows), BANKING77 by accuracy. Every strategy
+begins with the same random round; `default round` is what `tidemill label` does: a first round by `diverse`, later ones by
+`uncertain_diverse`, a fifth of each by lot.
 """
 
 import argparse
@@ -19,17 +21,25 @@ from sklearn.linear_model import LogisticRegression
 from tasks.label.embeddings import of_texts
 from tasks.label.strategies import STRATEGIES, Candidates
 from tasks.markdown import table
+from tasks.records import record_id
 from tasks.statistics import accuracy, weighted_f1
 
 SEEDS = range(5)
+THREADS = 1
 TARGET = 0.95
 RANDOM_SHARE = 0.2
-COMPARED = ("random", "uncertain_diverse", "default round", "uncertain", "diverse", "disagreement", "drifted")
+CANDIDATES = 5000
+"""As `label.candidates` is by default; rows stand in the order of their record_id, a hash, so the first are a fair sample."""
+DEFAULT = "default round"
+COMPARED = ("random", "uncertain_diverse", DEFAULT, "uncertain", "diverse")
 
 
 @dataclass(frozen=True)
 class Task:
-    """Vectors and class numbers to learn from and to be tested on; a round is `step` labels, at most `rounds` of them."""
+    """Vectors and class numbers to learn from and to be tested on, in rounds of `step` labels.
+
+    At most `rounds` of them; a curve ends when it has reached the goal and holds the `shown` first rounds.
+    """
 
     name: str
     train: np.ndarray
@@ -38,6 +48,7 @@ class Task:
     truth: np.ndarray
     step: int
     rounds: int
+    shown: int
 
     def score(self, model: LogisticRegression) -> float:
         """Weighted F1, or accuracy where classes are as many as intents."""
@@ -51,51 +62,58 @@ def fitted(vectors: np.ndarray, labels: np.ndarray) -> LogisticRegression:
     return LogisticRegression(C=10.0, max_iter=300).fit(vectors, labels)
 
 
-def curve(task: Task, strategy: str, seed: int) -> list[tuple[int, float]]:
-    """Labels and score after each round; the first round is random for all, the same by seed."""
-    rng = np.random.default_rng([seed, 0])
-    labelled = rng.permutation(len(task.labels))[: task.step]
+def curve(task: Task, strategy: str, seed: int, goal: float) -> list[tuple[int, float]]:
+    """Labels and score after each round; the first round is random, the same by seed (diverse in a default round)."""
+    labelled = np.random.default_rng([seed, 0]).permutation(len(task.labels))[: task.step]
     rng = np.random.default_rng([seed, 1])
-    points = []
-    for number in range(task.rounds):
+    if strategy == DEFAULT:
+        labelled = next_round(task, strategy, labelled[:0], None, rng)
+    points: list[tuple[int, float]] = []
+    while True:
         model = fitted(task.train[labelled], task.labels[labelled])
         points.append((len(labelled), task.score(model)))
-        if number < task.rounds - 1:
-            labelled = np.concatenate([labelled, next_round(task, strategy, labelled, model, rng)])
-    return points
+        reached = max(score for _, score in points) >= goal and len(points) >= task.shown
+        if reached or len(points) == task.rounds:
+            return points
+        labelled = np.concatenate([labelled, next_round(task, strategy, labelled, model, rng)])
 
 
 def next_round(
-    task: Task, strategy: str, labelled: np.ndarray, model: LogisticRegression, rng: np.random.Generator
+    task: Task, strategy: str, labelled: np.ndarray, model: LogisticRegression | None, rng: np.random.Generator
 ) -> np.ndarray:
-    """The pool rows that are labelled next. A default round draws a fifth at random, as the product does."""
+    """The pool rows that are labelled next."""
     pool = np.setdiff1d(np.arange(len(task.labels)), labelled)
-    lot = rng.permutation(pool)[: round(task.step * RANDOM_SHARE) if strategy == "default round" else 0]
-    rest = np.setdiff1d(pool, lot)
-    name = "uncertain_diverse" if strategy == "default round" else strategy
+    lot = rng.permutation(pool)[: round(task.step * RANDOM_SHARE) if strategy == DEFAULT else 0]
+    rest = np.setdiff1d(pool, lot)[:CANDIDATES]
+    name = ("uncertain_diverse" if model is not None else "diverse") if strategy == DEFAULT else strategy
     known = labelled[:2000]
     candidates = Candidates(
         len(rest),
         lambda rows: task.train[rest[rows]],
-        model.predict_proba(task.train[rest]),
+        model.predict_proba(task.train[rest]) if model is not None else None,
         lambda: (task.train[known], task.labels[known]),
     )
     return np.concatenate([lot, rest[STRATEGIES[name](candidates, task.step - len(lot), rng)]])
 
 
-def needed(points: list[tuple[int, float]], goal: float) -> float:
-    """Labels at which the curve first reaches the goal, between two points by the straight line; inf if it never does."""
-    for (n_before, low), (n_after, high) in zip([(0, 0.0), *points], points, strict=False):
+def needed(points: list[tuple[int, float]], goal: float) -> tuple[float, bool]:
+    """Labels at which the curve first reaches the goal, between two points by the straight line, and True.
+
+    The labels of its end and False when it never does.
+    """
+    before, low = 0, 0.0
+    for after, high in points:
         if high >= goal:
-            return n_before + (n_after - n_before) * (goal - low) / (high - low) if n_before else n_after
-    return float("inf")
+            return (before + (after - before) * (goal - low) / (high - low) if before else after), True
+        before, low = after, high
+    return before, False
 
 
 def embedded(texts: list[str], model: Path, file: Path) -> np.ndarray:
     """Vectors of the texts, kept in a file."""
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
-        np.save(file, of_texts(texts, model, 128, 2))
+        np.save(file, of_texts(texts, model, 128, THREADS))
     return np.load(file)
 
 
@@ -111,17 +129,8 @@ def feedback_tasks(folder: Path, cache: Path, domains: list[str]) -> list[Task]:
     for domain in domains:
         rows = {n: (t["domain"] == domain).to_numpy() | (domain == "all") for n, t in parts.items()}
         codes = {n: pd.Index(classes).get_indexer(pd.Index(parts[n].loc[rows[n], "label"])) for n in parts}
-        found.append(
-            Task(
-                domain,
-                vectors["train"][rows["train"]],
-                codes["train"],
-                vectors["test"][rows["test"]],
-                codes["test"],
-                25,
-                24,
-            )
-        )
+        train, test = (vectors[name][rows[name]] for name in ("train", "test"))
+        found.append(Task(domain, train, codes["train"], test, codes["test"], step=25, rounds=100, shown=24))
     return found
 
 
@@ -134,33 +143,64 @@ def banking_task(folder: Path, model: Path, cache: Path) -> Task:
     vectors = [
         embedded(t["text"].tolist(), model, cache / f"banking_{n}.npy") for n, t in (("train", train), ("test", test))
     ]
-    return Task("BANKING77", vectors[0], codes[0], vectors[1], codes[1], 154, 15)
+    order = np.argsort(train["text"].map(record_id).to_numpy())
+    return Task("BANKING77", vectors[0][order], codes[0][order], vectors[1], codes[1], step=154, rounds=26, shown=9)
 
 
 def measured(task: Task, compared: list[str]) -> dict[str, Any]:
-    """Full-data score, and for each strategy the labels needed by seed, the mean curve, and the saving over random."""
+    """The figures of each strategy, over the seeds."""
     full = task.score(fitted(task.train, task.labels))
-    curves = {name: [curve(task, name, seed) for seed in SEEDS] for name in compared}
-    needs = {name: np.array([needed(points, TARGET * full) for points in found]) for name, found in curves.items()}
+    curves = {name: [curve(task, name, seed, TARGET * full) for seed in SEEDS] for name in compared}
+    return summary(task, full, curves)
+
+
+def summary(task: Task, full: float, curves: dict[str, list[list[tuple[int, float]]]]) -> dict[str, Any]:
+    """For each strategy the labels needed by seed, the mean curve, and the saving over random."""
+    needs = {name: [needed(points, TARGET * full) for points in found] for name, found in curves.items()}
+    counts = {name: np.array([labels for labels, _ in found]) for name, found in needs.items()}
     return {
         "full": full,
         "rows": len(task.labels),
-        "needed": {name: values.tolist() for name, values in needs.items()},
-        "saving": {name: saving(values, needs["random"]) for name, values in needs.items() if name != "random"},
+        "needed": {name: values.tolist() for name, values in counts.items()},
+        "reached": {name: sum(reached for _, reached in found) for name, found in needs.items()},
+        "saving": {name: saving(values, counts["random"]) for name, values in counts.items() if name != "random"},
         "curves": {
-            name: np.mean([[s for _, s in points] for points in found], axis=0).tolist()
+            name: np.mean([[score for _, score in points[: task.shown]] for points in found], axis=0).tolist()
             for name, found in curves.items()
         },
-        "labels": [n for n, _ in curves["random"][0]],
+        "labels": [labels for labels, _ in curves["random"][0][: task.shown]],
     }
 
 
 def saving(values: np.ndarray, control: np.ndarray) -> tuple[float, float, float]:
-    """One minus the ratio of mean labels needed, with a 95 % interval over all resamples of the paired seeds."""
+    """One minus the ratio of mean labels needed, with a 95 % interval over resamples of the paired seeds."""
     draws = np.random.default_rng(0).integers(len(values), size=(10_000, len(values)))
-    with np.errstate(invalid="ignore"):
-        ratios = 1 - values[draws].mean(axis=1) / control[draws].mean(axis=1)
-        return (float(1 - values.mean() / control.mean()), *map(float, np.nanquantile(ratios, [0.025, 0.975])))
+    ratios = 1 - values[draws].mean(axis=1) / control[draws].mean(axis=1)
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    return float(1 - values.mean() / control.mean()), float(low), float(high)
+
+
+def tables(name: str, found: dict[str, Any]) -> str:
+    """Labels needed and learning curves, as two tables."""
+    rows = [(one, _needed(found, one), _saved(found["saving"].get(one))) for one in found["needed"]]
+    places = np.unique(np.linspace(0, len(found["labels"]) - 1, 7).round().astype(int))
+    curves = [(one, *(f"{scores[place]:.3f}" for place in places)) for one, scores in found["curves"].items()]
+    heading = f"{name}: {found['rows']:,} rows, full score {found['full']:.4f}, goal {TARGET * found['full']:.4f}"
+    needs = table(
+        ("strategy", "labels needed (least to most of 5 seeds)", "saved against random (95 % interval)"), rows
+    )
+    shown = table(("score at labels", *(f"{found['labels'][place]:,}" for place in places)), curves)
+    return f"{heading}\n\n{needs}\n{shown}"
+
+
+def _needed(found: dict[str, Any], name: str) -> str:
+    values, reached = found["needed"][name], found["reached"][name]
+    never = f"; {len(values) - reached} of {len(values)} never" if reached < len(values) else ""
+    return f"{np.mean(values):,.0f} ({min(values):,.0f} to {max(values):,.0f}{never})"
+
+
+def _saved(figures: tuple[float, float, float] | None) -> str:
+    return "" if figures is None else f"{figures[0]:.0%} ({figures[1]:.0%} to {figures[2]:.0%})"
 
 
 def main() -> None:
@@ -180,14 +220,7 @@ def main() -> None:
     for task in tasks:
         results[task.name] = found = measured(task, compared)
         (given.cache / "active_learning.json").write_text(json.dumps(results, indent=1))
-        rows = [(name, f"{np.mean(found['needed'][name]):.0f}", shown(found["saving"].get(name))) for name in compared]
-        print(f"{task.name}: {found['rows']:,} rows, full score {found['full']:.4f}\n")
-        print(table(("strategy", "labels for 95 %", "saved against random (95 % interval)"), rows), flush=True)
-
-
-def shown(figures: tuple[float, float, float] | None) -> str:
-    """A saving with its interval."""
-    return "" if figures is None else f"{figures[0]:.0%} ({figures[1]:.0%} to {figures[2]:.0%})"
+        print(tables(task.name, found), flush=True)
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def crowd_votes(folder: Path) -> tuple[pd.DataFrame, pd.Series]:
 
 def kin() -> dict[str, Callable[[pd.DataFrame], pd.Series]]:
     """Ways to one answer a question, by name: crowd-kit's beside ours."""
-    from crowdkit.aggregation import OneCoinDawidSkene, Wawa
+    from crowdkit.aggregation import OneCoinDawidSkene
 
     def by(model: object) -> Callable[[pd.DataFrame], pd.Series]:
         return lambda found: model.fit_predict(  # type: ignore[attr-defined]
@@ -109,7 +109,7 @@ def kin() -> dict[str, Callable[[pd.DataFrame], pd.Series]]:
         )
 
     ours = {how: lambda found, how=how: our_consensus(found, how) for how in ("majority", "dawid_skene")}
-    theirs = {"one-coin Dawid-Skene": OneCoinDawidSkene(100), "Wawa": Wawa()}
+    theirs = {"one-coin Dawid-Skene": OneCoinDawidSkene(100)}
     return {**ours, **{name: by(model) for name, model in theirs.items()}}
 
 

@@ -26,6 +26,7 @@ def start(  # noqa: PLR0913, PLR0917 (the options of a command)
     allow: Annotated[str, typer.Option(help="what may leave: head, lora, full, with commas")] = ",".join(PARTS),
     max_rounds: Annotated[int | None, typer.Option(help="refuse plans with more rounds")] = None,
     max_epsilon: Annotated[float | None, typer.Option(help="of these records, all federations together")] = None,
+    masked: Annotated[bool, typer.Option("--masked", help="refuse plans without secure aggregation")] = False,
 ) -> None:
     """Check the records at home, join the federation, and show all that leaves (Ctrl-C ends it)."""
     from flows import steps
@@ -39,9 +40,8 @@ def start(  # noqa: PLR0913, PLR0917 (the options of a command)
         raise TidemillError(f"--allow {unknown[0]}: is none of {', '.join(PARTS)}")
     name = key.stem
     home = turn.paths.home / "silo" / turn.recipe.name / name
-    own = rules.Rules(
-        name, str(data.resolve()), str(turn.paths.base_model), turn.recipe.threads, allowed, max_rounds, max_epsilon
-    )
+    where = (name, str(data.resolve()), str(turn.paths.base_model), turn.recipe.threads)
+    own = rules.Rules(*where, allow=allowed, max_rounds=max_rounds, max_epsilon=max_epsilon, masked=masked)
     rules.write(home, own)
     checked(turn.recipe, turn.paths, own, home)
     typer.echo(f"{name}: may send {', '.join(allowed)}; every answer is noted in {home / 'sent.jsonl'}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging import get_run_logger
 
-from flows import artifacts, run_lock
+from flows import artifacts, rounds_table, run_lock
 from flows.dvc_hints import is_hint
 from flows.events import Event, Line, Progress, Started, shown
 from tasks.paths import Paths
@@ -22,6 +22,7 @@ def teller(paths: Paths, stage: str) -> Callable[[Event], None]:
     """A function that passes one stage's events on. Call it inside the stage's task run."""
     logger, display = get_run_logger(), shown.get()
     bar = progress_bar(artifacts.key(paths.recipe, stage, "progress"))
+    grow = rounds_table.growing(paths)
 
     def tell(event: Event) -> None:
         if isinstance(event, Line) and is_hint(event.text):
@@ -33,6 +34,8 @@ def teller(paths: Paths, stage: str) -> Callable[[Event], None]:
             logger.info("%s", event.text)
         elif isinstance(event, Progress):
             bar(event)
+            if event.what == rounds_table.ROUNDS:
+                grow()
 
     return tell
 

@@ -461,6 +461,9 @@ class Privacy(Strict):
     epsilon: Annotated[float, Field(gt=0, le=100)] = Field(description="spent by one federation, all rounds together")
     delta: Annotated[float, Field(gt=0, lt=0.1)] = Field(1e-5, description="keep it well below 1 / records of a silo")
     clip: Annotated[float, Field(gt=0)] = Field(1.0, description="largest L2 norm of one record's gradient")
+    profile_epsilon: Annotated[float, Field(gt=0, le=100)] | None = Field(
+        None, description="spent besides on label counts, text histograms, mean embedding; none: they stay at home"
+    )
 
 
 class Federate(Strict):
@@ -484,6 +487,7 @@ class Federate(Strict):
         "none", description="of the updates; lost parts are sent later"
     )
     top_share: Annotated[float, Field(gt=0, le=1)] = Field(0.05, description="share of the values that topk sends")
+    downlink: Literal["none", "int8"] = Field("none", description="of the shared model on its way to the silos")
     aggregation: Literal["mean", "median", "trimmed_mean", "krum"] = "mean"
     poisoned: Positive = Field(1, description="silos that may lie: trimmed from each end, or left out by krum")
     norm_bound: Annotated[float, Field(gt=0)] | None = Field(
@@ -493,16 +497,19 @@ class Federate(Strict):
     round_seconds: Annotated[float, Field(gt=0)] = Field(120.0, description="how long a round waits for a silo")
     personal: bool = Field(False, description="each silo fits a head of its own to the result; it never leaves it")
     privacy: Privacy | None = None
-    secure_aggregation: bool = False
+    secure_aggregation: bool = Field(
+        False, description="the server sees the sum of the updates and none of them; each round needs all silos"
+    )
 
     @model_validator(mode="after")
     def _is_sound(self) -> "Federate":
         faults = []
-        if self.secure_aggregation:
+        if self.secure_aggregation and (self.aggregation != "mean" or self.norm_bound is not None):
             faults.append(
-                "secure_aggregation: this Flower has SecAgg+ for its old client interface only, where a silo that drops "
-                "out in the set-up ends the run, and masked updates could not be checked for poison; use privacy instead"
+                "secure_aggregation: masked updates cannot be looked at, so: aggregation: mean, no norm_bound"
             )
+        if self.secure_aggregation and self.compression != "none":
+            faults.append("secure_aggregation: what is masked cannot be compressed, so: compression: none")
         if self.privacy and self.partial != "head":
             faults.append(
                 f"privacy: covers partial: head only, where each record's gradient is known; not {self.partial}"

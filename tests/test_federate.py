@@ -1,8 +1,10 @@
 """Rounds, silos and their refusals, in one process: the same code as behind Flower, with a tiny real transformer."""
 
+import dataclasses
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,14 +12,26 @@ from tiny_silos import ENDS, SILOS, table
 
 from tasks import storage, text_model
 from tasks.errors import PromiseError, RecipeError, TidemillError
-from tasks.federate import aggregation, compression, head, kinds, rounds, rules, server_step, silo
+from tasks.federate import (
+    aggregation,
+    compression,
+    content,
+    head,
+    kinds,
+    masking,
+    rules,
+    server_step,
+    silo,
+    state,
+)
 from tasks.federate.aggregation import combined, krum_order
 from tasks.federate.head import Encoded
 from tasks.federate.here import Here
 from tasks.federate.local import Local, Noise
 from tasks.federate.messages import PROTOCOL, Answer, Ask
 from tasks.federate.plan import plan
-from tasks.federate.rounds import Federation, federated
+from tasks.federate.rounds import federated
+from tasks.federate.state import Federation
 from tasks.recipe import Federate, load
 
 pytest_plugins = ["tiny_silos"]
@@ -175,6 +189,101 @@ def test_what_compression_keeps_back_is_sent_later_and_bytes_fall(recipe, base_m
         assert accuracy(state.rounds[-1]) > 0.8
 
 
+def test_the_way_down_takes_a_quarter_of_the_bytes_and_what_is_kept_here_is_not_rounded(
+    recipe, base_model, homes, tmp_path
+):
+    plain = carried_out(recipe, base_model, tmp_path / "plain", Here(homes))
+    state = carried_out(recipe, base_model, tmp_path / "down", Here(homes), downlink="int8")
+    assert state.rounds[0].bytes_down < 0.3 * plain.rounds[0].bytes_down
+    assert accuracy(state.rounds[-1]) > 0.8
+    np.testing.assert_allclose(state.shared["head.weight"], plain.shared["head.weight"], atol=0.1)
+
+
+# ---- behind masks
+
+
+def test_behind_masks_the_server_learns_the_sum_and_no_update(recipe, base_model, homes, tmp_path):
+    seen = []
+    fleet = Between(Here(homes), lambda question, answer: seen.append((question, answer)) or answer)
+    plain = carried_out(recipe, base_model, tmp_path / "plain", Here(homes))
+    state = carried_out(recipe, base_model, tmp_path / "masked", fleet, secure_aggregation=True)
+    np.testing.assert_allclose(state.shared["head.weight"], plain.shared["head.weight"], atol=1e-5)
+    trained = [answer for question, answer in seen if question.what == "train"]
+    numbers = np.concatenate([answer.arrays["head.weight"].ravel() for answer in trained]) / 2.0**64
+    assert abs(numbers.mean() - 0.5) < 0.05  # uniform: an update's own numbers would lie at 0 and at 1
+    assert np.histogram(numbers, bins=4)[0].min() > 0.2 * numbers.size
+    assert not any("norm" in answer.facts for answer in trained)
+    assert (homes[0] / "mask.key").stat().st_mode & 0o077 == 0
+
+
+def test_behind_masks_a_silo_that_was_away_is_asked_for_the_very_same_and_one_that_stays_away_ends_the_run(
+    recipe, base_model, homes, tmp_path
+):
+    given = []
+
+    def late(question, answer):
+        if question.what == "train" and question.round == 2:
+            given.append(answer)
+            return answer if len(given) > 1 else None
+        return answer
+
+    whole = carried_out(recipe, base_model, tmp_path / "whole", Here(homes), secure_aggregation=True)
+    state = carried_out(
+        recipe, base_model, tmp_path / "late", Between(Here(homes), of_west(late)), secure_aggregation=True
+    )
+    assert len(given) == 2
+    assert (given[0].arrays["head.weight"] == given[1].arrays["head.weight"]).all()
+    np.testing.assert_allclose(state.shared["head.weight"], whole.shared["head.weight"], atol=1e-5)
+    gone = of_west(lambda question, answer: None if question.round == 2 else answer)
+    with pytest.raises(PromiseError, match="2 of 3 silos gave a good answer, and secure aggregation needs all"):
+        carried_out(recipe, base_model, tmp_path / "gone", Between(Here(homes), gone), secure_aggregation=True)
+
+
+def test_a_silo_hides_only_among_the_silos_that_it_knows(recipe, base_model, homes, tmp_path):
+    masked = question(recipe, base_model, secure_aggregation=True)
+    keys = {home.name: masking.public(home) for home in homes}
+    good = silo.answer(homes[0], dataclasses.replace(masked, peers=keys))
+    assert good.arrays["head.weight"].dtype == np.uint64
+    for peers, reason in (
+        ({}, "would hide among 0 silos, and fewer than 3 give each other away"),
+        ({**keys, "north": keys["west"]}, "is told another key of its own than it has"),
+        ({**keys, "west": keys["south"]}, "knows another key of west"),
+        ({**keys, "east": keys["south"]}, "is asked to hide among other silos than in the rounds before"),
+        ({**keys, "west": "what"}, "is told what is no key of west"),
+    ):
+        refused = silo.answer(homes[0], dataclasses.replace(masked, peers=peers))
+        assert reason in refused.error
+        assert refused.arrays == {}
+
+
+# ---- how unlike they are
+
+
+def test_the_last_look_tells_how_unlike_the_silos_texts_are(recipe, base_model, homes, tmp_path):
+    long = pd.DataFrame({"text": [f"{'x z ' * 12}{n}" for n in range(60)], "label": "positive"})
+    storage.write_table(homes[2] / "data" / "train.parquet", long)
+    told = carried_out(recipe, base_model, tmp_path, Here(homes)).rounds[-1].silos
+    for what in ("shift.words", "shift.labels", "shift.embedding"):
+        assert told["west"][what] > max(told["north"][what], told["south"][what])
+    assert told["west"]["shift.words"] > 0.5
+    assert told["west"]["label.positive"] == 60
+
+
+def test_few_records_are_not_described_and_what_is_no_description_is_left_out():
+    assert content.described(table(1, content.SMALLEST - 1), None, tuple(ENDS)) == {}
+    sums = content.described(table(1, 60), None, tuple(ENDS))
+    assert content.compared({"a": sums, "b": {}, "c": {**sums, "words": np.array([1.0])}}, tuple(ENDS)).keys() == {"a"}
+
+
+@given(st.integers(0, 39))
+def test_one_record_moves_each_sum_by_no_more_than_the_noise_is_made_for(left_out):
+    records, states = table(2, 40), np.random.default_rng(1).normal(size=(40, 4)).astype(np.float32)
+    kept = np.arange(40) != left_out
+    whole = content.described(records, states, tuple(ENDS))
+    less = content.described(records[kept], states[kept], tuple(ENDS))
+    assert all(np.linalg.norm(whole[name] - less[name]) <= 1 + 1e-5 for name in whole)
+
+
 # ---- silos
 
 
@@ -188,6 +297,7 @@ def question(recipe, base_model, **changes):
     ("own", "knobs", "reason"),
     [
         ({"allow": ("head",)}, {"partial": "full"}, "its operator lets only head leave, not full"),
+        ({"masked": True}, {}, "its operator lets only masked updates leave, and the plan has no secure_aggregation"),
         ({"max_rounds": 2}, {}, "its operator allows 2 rounds, and the plan has 3"),
         ({"max_epsilon": 8.0}, {}, "its operator allows an epsilon of 8, and the plan has no privacy"),
     ],
@@ -204,7 +314,9 @@ def test_an_old_protocol_an_unknown_plan_and_another_base_model_are_refused_in_o
 ):
     asked = question(recipe, base_model)
     old = silo.answer(homes[0], Ask("train", "r", 1, asked.plan, asked.arrays, protocol=PROTOCOL + 1))
-    assert old.error == "the server speaks protocol 2, this silo 1: install the same version of Tidemill"
+    assert old.error == (
+        f"the server speaks protocol {PROTOCOL + 1}, this silo {PROTOCOL}: install the same version of Tidemill"
+    )
     unknown = json.dumps({**json.loads(asked.plan), "colour": "red"})
     strange = silo.answer(homes[0], Ask("train", "r", 1, unknown, asked.arrays))
     assert "the server's plan has colour: extra inputs are not permitted" in strange.error
@@ -246,7 +358,12 @@ def test_privacy_is_spent_as_planned_kept_on_account_and_stopped_at_the_operator
     state = carried_out(recipe, base_model, tmp_path, Here(homes), **knobs)
     told = state.rounds[-1].silos
     assert all(2.5 < facts["epsilon"] <= 3.0 for facts in told.values())
-    assert not any(name.startswith("label.") for facts in told.values() for name in facts)
+    assert not any(name.startswith(("label.", "shift.")) for facts in told.values() for name in facts)
+    knobs["privacy"]["profile_epsilon"] = 1.0
+    for home in homes:
+        (home / "privacy.json").unlink()  # the account of the same run under another plan
+    described = carried_out(recipe, base_model, tmp_path / "described", Here(homes), **knobs).rounds[-1].silos
+    assert all(3.0 < facts["epsilon"] <= 4.0 and "shift.words" in facts for facts in described.values())
     rules.write(homes[0], rules.Rules("north", str(homes[0] / "data"), str(base_model), max_epsilon=3.5))
     asked = question(recipe, base_model, **knobs)
     again = silo.answer(homes[0], Ask("train", "another-run", 1, asked.plan, asked.arrays))
@@ -262,6 +379,13 @@ def test_a_round_asked_twice_has_the_same_noise_and_spends_once(recipe, base_mod
     (account,) = storage.read_json(homes[0] / "privacy.json").values()
     assert account["a-run"]["rounds"] == 1
     assert (homes[0] / "noise.key").stat().st_mode & 0o077 == 0
+    for number in (2, 3):  # the same round with other arrays is another question, and costs another round
+        arrays = {name: values + number for name, values in asked.arrays.items()}
+        assert silo.answer(homes[0], dataclasses.replace(asked, arrays=arrays)).error == ""
+    arrays = {name: values + 4 for name, values in asked.arrays.items()}
+    assert "asked more than 3 questions" in silo.answer(homes[0], dataclasses.replace(asked, arrays=arrays)).error
+    changed = asked.plan.replace('"local_epochs":2.0', '"local_epochs":9.0')
+    assert "is told another plan" in silo.answer(homes[0], dataclasses.replace(asked, plan=changed)).error
     other = silo.answer(homes[1], asked)
     assert not (first.arrays["head.weight"] == other.arrays["head.weight"]).any()
 
@@ -283,7 +407,9 @@ def test_no_record_moves_a_private_sum_by_more_than_the_clip():
 @pytest.mark.parametrize(
     ("section", "reason"),
     [
-        ({"secure_aggregation": True}, "SecAgg+ for its old client interface only"),
+        ({"secure_aggregation": True, "aggregation": "median"}, "masked updates cannot be looked at"),
+        ({"secure_aggregation": True, "norm_bound": 1.0}, "masked updates cannot be looked at"),
+        ({"secure_aggregation": True, "compression": "int8"}, "what is masked cannot be compressed"),
         ({"privacy": {"epsilon": 1}, "partial": "full"}, "privacy: covers partial: head only"),
         ({"privacy": {"epsilon": 1}, "compression": "topk"}, "privacy with compression: topk is refused"),
         ({"personal": True, "partial": "lora"}, "personal: fits heads on the frozen encoder"),
@@ -350,7 +476,7 @@ def test_fedavg_adds_the_mean_and_fedadam_goes_its_way_at_its_own_pace():
 
 
 def test_a_round_is_told_in_one_line_with_who_is_missing():
-    heard = rounds.Round(2, {"a": {"validation_rows": 10, "validation_right": 7}}, {"b": "went away"}, 2000, 1000, 3.0)
-    line = rounds.told(heard, 5)
+    heard = state.Round(2, {"a": {"validation_rows": 10, "validation_right": 7}}, {"b": "went away"}, 2000, 1000, 3.0)
+    line = state.told(heard, 5)
     assert line.startswith("round 2/5: 1 silos; accuracy before it 0.7000 on 10 validation records; 1.0 kB up")
     assert line.endswith("b went away")

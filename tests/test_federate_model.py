@@ -8,10 +8,11 @@ from cryptography import x509
 
 from tasks import federated, storage
 from tasks.errors import PromiseError, TidemillError
-from tasks.federate.card import card, distance
+from tasks.federate.card import card
 from tasks.federate.certificates import Certificates, ensure, public_key
-from tasks.federate.rounds import Round
+from tasks.federate.content import distance
 from tasks.federate.run import manifest, require_enough
+from tasks.federate.state import Round
 from tasks.fingerprint.run import fingerprint
 from tasks.paths import Paths
 from tasks.recipe import Federate, Gate, load

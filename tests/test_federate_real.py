@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 from small_project import small_project
 from tiny_project import Project, Servers, running_in
@@ -40,6 +41,17 @@ def test_silos_train_one_model_which_is_released_as_any_other(federated: Project
     for silo in ("films", "products"):
         assert f"{silo} ({manifest['silos'][silo]['data_sha256'][:12]})" in tags["silos"]
     assert running_in(federated.root) == []
+
+
+def test_the_table_of_rounds_in_prefect_has_each_round_and_silo(federated: Project, live_servers: Servers) -> None:
+    asked = {"artifacts": {"key": {"any_": ["silos-rounds"]}}}
+    answer = httpx.post(f"{live_servers.urls['prefect']}/api/artifacts/filter", json=asked, timeout=30)
+    (artifact,) = answer.json()
+    rows = json.loads(artifact["data"])
+    assert [row["round"] for row in rows] == [1, 2, 2]
+    assert all(row["films"].endswith(" s") and row["missing"] == "" for row in rows)
+    page = (federated.home / "federate" / "silos" / "card.md").read_text()
+    assert "## How unlike their texts are" in page
 
 
 def test_no_text_and_no_key_of_a_silo_is_in_what_it_sent_or_in_a_log(federated: Project) -> None:

@@ -3,8 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.federate.rounds import Round
+from tasks.federate.content import BOUNDS, EMBEDDING, distance
+from tasks.federate.state import Round
 from tasks.markdown import table
+
+HEADER = ("round", "silos", "accuracy before it", "kB up", "kB down", "seconds", "missing")
+MEANING = (
+    "Distance from all silos together: of histograms the total variation (0: the same, 1: nothing in common), of the "
+    "embeddings that of their means (0 to 2)."
+)
 
 
 def card(told: Mapping[str, Any], rounds: Sequence[Round]) -> str:
@@ -16,9 +23,10 @@ def card(told: Mapping[str, Any], rounds: Sequence[Round]) -> str:
         + table(["silo", "records", "rounds", "validation", "test", "own head"], map(_silo, told["silos"].items())),
     ]
     if shift := _shift(told):
-        parts.append("## How unlike they are\n\n" + shift)
-    header = ["round", "silos", "accuracy before it", "kB up", "kB down", "seconds", "missing"]
-    parts.append("## Rounds\n\n" + table(header, [_round(heard) for heard in [*trained, last]]))
+        parts.append("## How unlike their labels are\n\n" + shift)
+    if texts := _content(told):
+        parts.append(f"## How unlike their texts are\n\n{texts}\n{MEANING}")
+    parts.append("## Rounds\n\n" + table(HEADER, [_round(heard) for heard in [*trained, last]]))
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -56,6 +64,21 @@ def _round(heard: Round) -> tuple[object, ...]:
     return (heard.number, len(heard.silos), accuracy, *sent, missing)
 
 
+def round_rows(rounds: Sequence[Round]) -> list[dict[str, object]]:
+    """A row for each round: the card's columns, and of each silo its accuracy before the round and its seconds."""
+    silos = sorted({silo for heard in rounds for silo in heard.silos})
+    return [
+        dict(zip(HEADER, _round(heard), strict=True)) | {silo: _told_by(heard.silos.get(silo)) for silo in silos}
+        for heard in rounds
+    ]
+
+
+def _told_by(facts: Mapping[str, Any] | None) -> str:
+    if facts is None:
+        return ""
+    return f"{_share(facts['validation_right'], facts['validation_rows'])}, {facts['seconds']:.1f} s"
+
+
 def _shift(told: Mapping[str, Any]) -> str:
     """Shares of the labels in each silo, and their total variation distance from all silos together."""
     counts = {name: [silo.get(f"label.{c}") for c in told["classes"]] for name, silo in told["silos"].items()}
@@ -67,11 +90,13 @@ def _shift(told: Mapping[str, Any]) -> str:
     return table(header, [*rows, ("all", *_shares(whole), "")])
 
 
+def _content(told: Mapping[str, Any]) -> str:
+    """How far the texts of each silo are from those of all together."""
+    names = [f"shift.{name}" for name in (*BOUNDS, EMBEDDING)]
+    known = {silo: facts for silo, facts in told["silos"].items() if names[0] in facts}
+    rows = [(silo, *(f"{facts[n]:.3f}" if n in facts else "" for n in names)) for silo, facts in sorted(known.items())]
+    return table(["silo", "words a text", "letters a word", "signs", "mean embedding"], rows) if rows else ""
+
+
 def _shares(counts: Sequence[int]) -> list[str]:
     return [f"{count / max(1, sum(counts)):.1%}" for count in counts]
-
-
-def distance(first: Sequence[float], second: Sequence[float]) -> float:
-    """Total variation distance of two counts: 0 for equal shares, 1 for none in common."""
-    pairs = zip(first, second, strict=True)
-    return sum(abs(a / max(1, sum(first)) - b / max(1, sum(second))) for a, b in pairs) / 2

@@ -41,6 +41,14 @@ def _top(name: str, values: FloatArray, share: float) -> Arrays:
     return {f"{name}|index": index, f"{name}|value": flat[index].astype(np.float32)}
 
 
+def received(sent: Arrays, method: Method) -> Arrays:
+    """The shared model as a silo takes it from what came (`none` or `int8`, which need no other model to be read)."""
+    if method == "none":
+        return sent
+    like = {name: values for name, values in sent.items() if not name.endswith("|scale")}
+    return decoded(sent, like, method)
+
+
 def decoded(sent: Arrays, like: Arrays, method: Method) -> Arrays:
     """The update that was sent, in the shapes of `like`. Raises TidemillError when it is not of that form."""
     expected = set(encoded(like, method, 1.0))

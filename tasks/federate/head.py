@@ -73,6 +73,14 @@ def right(arrays: Arrays, records: Encoded) -> int:
     return int((logits(arrays, records.states).argmax(1) == records.classes).sum()) if len(records) else 0
 
 
+def losses(arrays: Arrays, records: Encoded) -> NDArray[np.float64]:
+    """Cross-entropy of each record."""
+    scores = logits(arrays, records.states).astype(np.float64)
+    scores -= scores.max(axis=1, keepdims=True)
+    logs = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    return np.asarray(-logs[np.arange(len(records)), records.classes])
+
+
 def logits(arrays: Arrays, states: NDArray[np.float32]) -> NDArray[Any]:
     """Scores, records x classes."""
     return np.asarray(states @ arrays[WEIGHT].T + arrays[BIAS])

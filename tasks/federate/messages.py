@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised when an old silo would misunderstand a question."""
 
 Arrays = dict[str, NDArray[Any]]
@@ -15,17 +15,23 @@ Facts = dict[str, float | int | str]
 
 @dataclass(frozen=True)
 class Ask:
-    """A question to a silo: train on these arrays, or take them as the result and tell how good they are."""
+    """A question to a silo: say who you are, train on these arrays, or take them as the result and tell how good they are."""
 
-    what: Literal["train", "finish"]
+    what: Literal["introduce", "train", "finish"]
     run: str
     """The federation's name: what a silo keeps between rounds belongs to it."""
     round: int
-    """From 1; `finish` has the number of rounds."""
+    """From 1; `introduce` has 0, `finish` the number of rounds."""
     plan: str
     """JSON of `Plan`: the same in every round."""
     arrays: Arrays = field(repr=False)
+    peers: Mapping[str, str] = field(default_factory=dict)
+    """With secure aggregation: the public masking key of each silo that the answer is hidden among."""
     protocol: int = PROTOCOL
+
+
+GONE = "went away"
+"""The error of a silo that was not there any more."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ class Rules:
     max_rounds: int | None = None
     max_epsilon: float | None = None
     """Of its records, all federations together; with it, a plan without privacy is refused."""
+    masked: bool = False
+    """Refuse plans without secure aggregation."""
 
 
 def write(home: Path, rules: Rules) -> None:
@@ -60,5 +62,7 @@ def require_allowed(home: Path, rules: Rules, plan: Plan) -> None:
         raise PromiseError(f"its operator lets only {' and '.join(rules.allow)} leave, not {plan.federate.partial}")
     if rules.max_rounds is not None and plan.federate.rounds > rules.max_rounds:
         raise PromiseError(f"its operator allows {rules.max_rounds} rounds, and the plan has {plan.federate.rounds}")
+    if rules.masked and not plan.federate.secure_aggregation:
+        raise PromiseError("its operator lets only masked updates leave, and the plan has no secure_aggregation")
     if rules.max_epsilon is not None and plan.federate.privacy is None:
         raise PromiseError(f"its operator allows an epsilon of {rules.max_epsilon:g}, and the plan has no privacy")

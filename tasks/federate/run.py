@@ -18,8 +18,8 @@ from tasks.federate.desk import Desk
 from tasks.federate.flower.server import INITIAL
 from tasks.federate.messages import Arrays
 from tasks.federate.plan import Plan, plan
-from tasks.federate.rounds import CHECKPOINT, Round
 from tasks.federate.silo_data import read
+from tasks.federate.state import CHECKPOINT, Round
 from tasks.federate.watch import Site, carried_out
 from tasks.paths import Paths
 from tasks.recipe import Federate, Recipe
@@ -93,6 +93,15 @@ def _prepare(homes: dict[str, Path], described: Plan) -> None:
         records = read(Path(own.data), described.classes)
         kinds.of(described.federate.partial).examples(Desk(home, own, described, records))
         print(f"silo {name}: {len(records.parts['train']):,} records to train on", flush=True)
+
+
+def rounds_so_far(paths: Paths) -> list[Round]:
+    """The rounds that the federation under way, or cut off, has behind it; none when there is no such."""
+    folder = paths.federation / "server"
+    found = array_file.note(folder / CHECKPOINT)
+    if found is None or not (folder / OPEN).is_file() or storage.read_json(folder / OPEN)["run"] != found["run"]:
+        return []
+    return [Round(**heard) for heard in found["rounds"]]
 
 
 def _hosts() -> list[str]:

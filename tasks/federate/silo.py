@@ -6,15 +6,16 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tasks import storage
 from tasks.errors import PromiseError, TidemillError
-from tasks.federate import array_file, kinds, personal, privacy
+from tasks.federate import array_file, content, kinds, masking, personal, privacy
 from tasks.federate import rules as rule_book
 from tasks.federate.aggregation import flat
-from tasks.federate.compression import with_feedback
+from tasks.federate.compression import received, with_feedback
 from tasks.federate.desk import Desk
 from tasks.federate.local import local
 from tasks.federate.messages import Answer, Arrays, Ask, Facts, n_bytes
@@ -36,7 +37,7 @@ def answer(home: Path, question: Ask) -> Answer:
         desk = Desk(home, rules, plan, read(Path(rules.data), plan.classes))
         _require_same_base(desk)
         begun = time.monotonic()
-        given = _trained(desk, question) if question.what == "train" else Answer(name, {}, _finished(desk, question))
+        given = ANSWERS[question.what](desk, question)
         told = Answer(name, given.arrays, {**given.facts, "seconds": round(time.monotonic() - begun, 3)})
     except TidemillError as error:
         told = Answer(name, error=str(error))
@@ -74,29 +75,53 @@ def _require_same_base(desk: Desk) -> None:
         raise PromiseError(f"{file}: is another base model than the server's (sha256 {desk.plan.base_model[:12]}…)")
 
 
+def _introduced(desk: Desk, question: Ask) -> Answer:
+    """The public key by which others can share masks with this silo."""
+    del question
+    return Answer(desk.rules.name, {}, {"mask_key": masking.public(desk.home), "records": _n_records(desk)})
+
+
 def _trained(desk: Desk, question: Ask) -> Answer:
-    """One round: the update of the received arrays, encoded, and how good they were before."""
+    """One round: the update of the received arrays, encoded or masked, and how good they were before."""
+    if not desk.plan.federate.secure_aggregation:
+        return _plainly_trained(desk, question)
+    masking.require_known(desk.home, desk.rules.name, question)
+    # The same mask never hides two updates: a question that comes again gets the very answer that it got.
+    file = desk.home / "masked" / question.run / f"{question.round}.safetensors"
+    found, digest = array_file.load(file), masking.digest(question).hex()
+    if found is None or found[1]["digest"] != digest:
+        update, facts = _update(desk, question)
+        masked = masking.hidden(desk.home, desk.rules.name, question, update, _n_records(desk))
+        found = masked, {"digest": digest, "facts": facts}
+        array_file.save(file, *found)
+    return Answer(desk.rules.name, found[0], dict(found[1]["facts"]))
+
+
+def _plainly_trained(desk: Desk, question: Ask) -> Answer:
+    settings = desk.plan.federate
+    update, facts = _update(desk, question)
+    sent, now_lost = with_feedback(update, _lost(desk, question), settings.compression, settings.top_share)
+    if settings.compression != "none":
+        array_file.save(_lost_file(desk, question, question.round), now_lost)
+    return Answer(desk.rules.name, sent, {"norm": round(float(np.linalg.norm(flat(update))), 6), **facts})
+
+
+def _update(desk: Desk, question: Ask) -> tuple[Arrays, Facts]:
+    """What training moved the received arrays by, and how good they were before."""
     settings, kind = desk.plan.federate, kinds.of(desk.plan.federate.partial)
     examples = kind.examples(desk)
     data = (desk.records.sha256, len(examples["train"]))
     noise = privacy.noise(desk.home, desk.rules, desk.plan, question, data)
     seed = (desk.plan.seed, question.round, _number(desk.rules.name))
-    after = kind.trained(desk, question.arrays, examples["train"], local(settings, seed, noise))
-    update = {name: (values - question.arrays[name]).astype(np.float32) for name, values in after.items()}
-    lost = _lost(desk, question)
-    sent, now_lost = with_feedback(update, lost, settings.compression, settings.top_share)
-    if settings.compression != "none":
-        array_file.save(_lost_file(desk, question, question.round), now_lost)
-    facts: Facts = {
-        "norm": round(float(np.linalg.norm(flat(update))), 6),
-        **_validated(desk, kind.right(desk, question.arrays, examples["validation"]), len(examples["validation"])),
-        **_described(desk),
-    }
-    return Answer(desk.rules.name, sent, facts)
+    shared = received(question.arrays, settings.downlink)
+    after = kind.trained(desk, shared, examples["train"], local(settings, seed, noise))
+    update = {name: (values - shared[name]).astype(np.float32) for name, values in after.items()}
+    right = kind.right(desk, shared, examples["validation"])
+    return update, {**_validated(desk, right, len(examples["validation"])), **_described(desk)}
 
 
-def _finished(desk: Desk, question: Ask) -> Facts:
-    """How good the result is here, on validation and test records, and what privacy all of it has spent."""
+def _finished(desk: Desk, question: Ask) -> Answer:
+    """How good the result is here, what the records are like, and what privacy all of it has spent."""
     kind, private = kinds.of(desk.plan.federate.partial), desk.plan.federate.privacy
     examples = kind.examples(desk)
     counts = {part: kind.right(desk, question.arrays, examples[part]) for part in ("validation", "test")}
@@ -109,11 +134,30 @@ def _finished(desk: Desk, question: Ask) -> Facts:
     if private:
         spent = privacy.spent_by(desk.home, desk.records.sha256, question.run, private.delta)
         facts |= {"epsilon": round(spent, 4), "delta": private.delta}
-    return facts
+    return Answer(desk.rules.name, _content(desk, question, examples["train"]), facts)
+
+
+def _content(desk: Desk, question: Ask, train: Any) -> Arrays:
+    """What the training records are like, in sums: with noise under privacy, and only if the plan pays for it."""
+    private = desk.plan.federate.privacy
+    if private and private.profile_epsilon is None:
+        return {}
+    sums = content.described(desk.records.parts["train"], getattr(train, "states", None), desk.plan.classes)
+    if not private or not sums:
+        return sums
+    sigma, seed = privacy.profile_noise(desk.home, desk.records.sha256, question)
+    return content.noisy(sums, sigma, np.random.default_rng(seed))
+
+
+ANSWERS = {"introduce": _introduced, "train": _trained, "finish": _finished}
 
 
 def _validated(desk: Desk, right: int, rows: int) -> Facts:
-    return {"records": len(desk.records.parts["train"]), "validation_rows": rows, "validation_right": right}
+    return {"records": _n_records(desk), "validation_rows": rows, "validation_right": right}
+
+
+def _n_records(desk: Desk) -> int:
+    return len(desk.records.parts["train"])
 
 
 def _described(desk: Desk) -> Facts:

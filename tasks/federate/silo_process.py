@@ -15,6 +15,9 @@ from tasks.federate.silo import history
 LOOK_S, TIMEOUT_S = 0.5, 10.0
 REFUSED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "FAILED_PRECONDITION", "not registered", "Unauthenticated")
 """How the SuperNode's log says that the SuperLink does not let it in."""
+STILL_THERE = "could not be activated"
+"""How it says that the SuperLink takes its predecessor, which was killed, for connected: for a minute at most."""
+GHOST_S, AGAIN_S = 90.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -57,23 +60,35 @@ def served(home: Path, member: Membership) -> None:
     """Take part until interrupted, printing what leaves. Raises ServerError when the server does not let the silo in."""
     require_reachable(member)
     log = home / "supernode.log"
-    begin, shown = log.stat().st_size if log.is_file() else 0, len(history(home))
-    child = processes.super_node(home, member.server, member.authority, member.key)
+    shown, patient_until = len(history(home)), time.monotonic() + GHOST_S
+    begin, child = _joined(home, member, log)
     try:
-        while child.poll() is None:
+        while True:
+            over = child.poll() is not None
             shown = _show(home, shown)
-            _require_let_in(log, begin, member)
+            said = log.read_bytes()[begin:].decode(errors="replace")
+            if over and STILL_THERE in said and time.monotonic() < patient_until:
+                print("the server still counts this silo's SuperNode that was killed; trying again", flush=True)
+                time.sleep(AGAIN_S)
+                begin, child = _joined(home, member, log)
+                continue
+            _require_let_in(said, member)
+            if over:
+                raise ServerError(f"the SuperNode ended (exit code {child.returncode}); {processes.last_words(log)}")
             time.sleep(LOOK_S)
-        _require_let_in(log, begin, member)
-        raise ServerError(f"the SuperNode ended (exit code {child.returncode}); {processes.last_words(log)}")
     finally:
         processes.end({"supernode": child})
         _show(home, shown)
 
 
-def _require_let_in(log: Path, begin: int, member: Membership) -> None:
-    said = log.read_bytes()[begin:].decode(errors="replace")
-    if any(word in said for word in REFUSED):
+def _joined(home: Path, member: Membership, log: Path) -> tuple[int, processes.Child]:
+    """Where its part of the log begins, and a new SuperNode."""
+    begin = log.stat().st_size if log.is_file() else 0
+    return begin, processes.super_node(home, member.server, member.authority, member.key)
+
+
+def _require_let_in(said: str, member: Membership) -> None:
+    if STILL_THERE not in said and any(word in said for word in REFUSED):
         raise ServerError(
             f"{member.server}: does not know the key {member.key}; send its operator {member.key.with_suffix('.pub').name}, "
             "who puts it beside the other silos' and starts the federation again"

@@ -11,20 +11,20 @@ from tasks import storage
 from tasks.errors import PromiseError, ServerError, TidemillError
 from tasks.federate import array_file
 from tasks.federate.certificates import Certificates, public_key
-from tasks.federate.flower import control, processes
+from tasks.federate.flower import control, fleet, processes
 from tasks.federate.flower.control import Control
 from tasks.federate.flower.processes import Addresses, Child
 from tasks.federate.flower.server import FAILED, JOB
 from tasks.federate.messages import Arrays
-from tasks.federate.rounds import CHECKPOINT, RESULT, Round, told
+from tasks.federate.state import CHECKPOINT, RESULT, Round, told
 from tasks.progress import progress
 
 LINK, RUN = "superlink", "run"
 MOST_RESTARTS = 5
 """Of the SuperLink, and of each silo: more are no accident."""
 LOOK_S, ASK_S = 0.5, 5.0
-PAUSE_S = 15.0
-"""Before a silo is started again, times the number of its deaths: the SuperLink refuses it until it misses the dead one."""
+PAUSE_S = 2.0
+"""Before a silo is started again, times the number of its deaths."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ class Running:
     children: dict[str, Child] = field(default_factory=dict)
     restarts: dict[str, int] = field(default_factory=dict)
     died_at: dict[str, float] = field(default_factory=dict)
+    nodes: dict[str, int] = field(default_factory=dict)
+    """The node id of each invited silo."""
     run_id: int = 0
 
     @property
@@ -77,7 +79,7 @@ def carried_out(site: Site) -> Arrays:
             report(shown)
             _mend(site, running)
             time.sleep(LOOK_S)
-        _show(site, shown, n_rounds)
+        report(_show(site, shown, n_rounds))
     if (site.folder / FAILED).is_file():
         raise PromiseError(str(storage.read_json(site.folder / FAILED)["reason"]))
     found = array_file.load(site.folder / RESULT)
@@ -105,12 +107,19 @@ def _start_link(site: Site, running: Running) -> None:
     """Start the SuperLink, tell it whom to let in, and give it the job."""
     running.children[LINK] = processes.super_link(site.folder, running.where, site.certificates)
     nodes = control.registered(running.control, site.keys)
-    storage.write_json(site.folder / JOB, {**site.job, "nodes": {str(node): name for node, name in nodes.items()}})
+    running.nodes = {name: node for node, name in nodes.items()}
+    where = {"control": running.where.control, "authority": str(running.authority)}
+    told = {"nodes": {str(node): name for node, name in nodes.items()}, **where}
+    storage.write_json(site.folder / JOB, {**site.job, **told})
     running.run_id = control.submitted(running.control, site.folder)
 
 
 def _start_silo(site: Site, running: Running, name: str) -> None:
+    """Start a silo's SuperNode; one that died before it is taken off the SuperLink's list first."""
     key = site.certificates.silo_key(name)
+    if name in running.children:
+        with contextlib.suppress(ServerError):  # it has missed the dead one by itself, or is down and will
+            fleet.signed_off(running.where.fleet, running.authority, key, running.nodes[name])
     child = processes.super_node(site.here[name], running.where.fleet, running.authority, key)
     running.children[name] = child
 

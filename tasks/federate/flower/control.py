@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import ServerError
-from tasks.federate.flower.server import FILES, FOLDER
+from tasks.federate.flower.app_files import FILES, FOLDER
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,14 @@ def registered(control: Control, keys: Mapping[str, bytes]) -> dict[int, str]:
     return found
 
 
-def online(control: Control, nodes: Mapping[int, str]) -> list[str]:
-    """The silos whose SuperNode is connected, sorted."""
+def online(control: Control, nodes: Mapping[int, str]) -> dict[str, str]:
+    """The silos whose SuperNode is connected, each with the moment since when it is: another one after a restart."""
     from flwr.proto import control_pb2
 
     with _stub(control) as stub:
         told = stub.ListNodes(control_pb2.ListNodesRequest()).nodes_info
-    return sorted(nodes[node.node_id] for node in told if node.status == "online" and node.node_id in nodes)
+    here = [node for node in told if node.status == "online" and node.node_id in nodes]
+    return {nodes[node.node_id]: str(node.last_activated_at) for node in here}
 
 
 def submitted(control: Control, folder: Path) -> int:

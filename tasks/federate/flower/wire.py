@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def question_record(question: Ask) -> "RecordDict":
     """The question as Flower sends it."""
-    said = {name: getattr(question, name) for name in ("what", "run", "round", "plan", "protocol")}
+    said = {name: getattr(question, name) for name in ("what", "run", "round", "plan", "peers", "protocol")}
     return _record(question.arrays, {"question": json.dumps(said)})
 
 
