@@ -251,3 +251,9 @@ def test_looking_changes_nothing() -> None:
     content = TEXT.encode()
     assert spans(content, needles([TEXT], [])) == [(0, len(content))]
     assert content == TEXT.encode()
+
+
+def test_a_file_that_another_process_has_removed_meanwhile_holds_nothing(tmp_path):
+    gone = tmp_path / "gone.parquet"
+    assert not contents.is_table(gone)
+    assert not contents.file_hits(gone, of_texts(["a text that nobody has"]))

@@ -167,7 +167,7 @@ def test_sizes_and_latencies_are_held_against_both_limits():
     assert found.reason == "megabytes 90.00 (more than 30), times the champion's 4.50 (more than 1.5)"
     rounds = {"challenger": {"single_ms": [4.0, 5.0, 60.0]}, "champion": {"single_ms": [5.0, 4.0, 50.0]}}
     assert budgets.latency(rounds, gate).reason == (
-        "milliseconds a text 4.00 (at most 10), times the champion's 1.20 (at most 1.5)"
+        "milliseconds a record 4.00 (at most 10), times the champion's 1.20 (at most 1.5)"
     )
     assert budgets.latency({"challenger": {"single_ms": [99.0]}}, Gate()).passed
 

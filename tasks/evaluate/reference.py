@@ -47,7 +47,7 @@ def reference_window(statistics: pd.DataFrame, predictions: pd.DataFrame, rows: 
         ],
         axis=1,
     )
-    tide = table["domain"].astype("str").map(tides.number)
+    tide = table["domain"].astype("str").fillna("").map(tides.number)
     newest = table[tide == tide.max()] if len(table) else table
     if len(newest) >= ENOUGH:
         table = newest

@@ -2,6 +2,7 @@
 
 import contextlib
 import mmap
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +17,14 @@ LOOKED_AT = 65536
 
 @contextlib.contextmanager
 def content_of(path: Path) -> Iterator[bytes | mmap.mmap]:
-    """The file's bytes, in memory only where they are looked at."""
-    with path.open("rb") as file:
-        if path.stat().st_size == 0:
+    """The file's bytes, in memory only where they are looked at; none of a file that another process has removed."""
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(path.open("rb"))
+        except FileNotFoundError:
+            yield b""
+            return
+        if os.fstat(file.fileno()).st_size == 0:
             yield b""
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -54,8 +60,8 @@ def texts(content: bytes | mmap.mmap, ids: frozenset[str]) -> set[str]:
 
 def is_table(path: Path) -> bool:
     """Whether the file begins as a Parquet table."""
-    with path.open("rb") as file:
-        return file.read(len(tables.START)) == tables.START
+    with content_of(path) as content:
+        return content[: len(tables.START)] == tables.START
 
 
 def cleaned(content: bytes, target: Target, name: str) -> bytes | None:
