@@ -341,7 +341,7 @@ class Loop(Strict):
     exam_share: Annotated[float, Field(ge=0.1, le=0.9)] = Field(
         0.5, description="of a round's records, drawn at random from the drifted traffic: they test, and never teach"
     )
-    strategy: Strategy = Field("drifted", description="how the records that teach are chosen")
+    strategy: Strategy = Field("uncertain_diverse", description="how the records that teach are chosen")
     ask: Literal["studio", "file"] = Field("studio", description="Label Studio, or a CSV file that people fill in")
     answered: Annotated[float, Field(gt=0, le=1)] = Field(
         0.9, description="share of a round's records that must be answered before the loop goes on"

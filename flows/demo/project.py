@@ -136,7 +136,7 @@ def recipe_of(base: dict[str, Any], *, studio: bool) -> dict[str, Any]:
         "label": {"overlap": 3, "overlap_share": 0.1},
         "prepare": base["prepare"],
         "validate": {"records": "text_records", "labels": "class_labels", "tolerated_share": 0.02},
-        "split": {"by": "hash", "validation": 0.15, "test": 0.25},
+        "split": {"by": "hash", "validation": 0.08, "test": 0.32},
         "train": {**base["train"], "epochs": 2},
         # So few validation rows cannot tell a loss of 0.01 from chance.
         "compress": {**base["compress"], "max_f1_loss": 0.03},
@@ -144,9 +144,9 @@ def recipe_of(base: dict[str, Any], *, studio: bool) -> dict[str, Any]:
         "gate": {"metric": "accuracy", "alpha": 0.025, "slice_margin": 0.05},
         "drift": {"reference_rows": 2000, "window_rows": 300},
         "loop": {
-            # On 500 rows of an exam a gain of 0.06 is shown in four of five trials; a tenth of this shows nothing.
-            "labels_per_month": 3200,
-            "labels_per_round": 1600,
+            # On 600 rows of an exam a gain of 0.04 is shown in four of five trials; a tenth of this shows nothing.
+            "labels_per_month": 4800,
+            "labels_per_round": 2400,
             "exam_share": 0.4,
             "rounds_without_gain": 2,
             "ask": "studio" if studio else "file",

@@ -1,16 +1,13 @@
 """The demonstration's report: one page as markdown and as HTML, with the figures first."""
 
 import html
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tasks import storage
 from tasks.markdown import table
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from flows.demo.tide import Figures
 
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#1a1a1a}"
@@ -21,7 +18,29 @@ STYLE = (
 Rows = list[tuple[str, ...]]
 
 
-def write(root: Path, found: "Figures", lines: "Sequence[str]") -> None:
+@dataclass(frozen=True)
+class Figures:
+    """What the demonstration shows. Accuracies are shares, on texts of the new kinds that never arrived."""
+
+    before: float
+    after: float
+    at_random: float
+    everything: float
+    products_before: float
+    products_after: float
+    labels: int
+    asked: int
+    teach: int
+    all_labels: int
+    unseen: int
+    version: int
+    chain: list[dict[str, Any]]
+    windows: list[dict[str, Any]]
+    seconds: float
+    asked_when_quiet: int
+
+
+def write(root: Path, found: Figures, lines: Sequence[str]) -> None:
     """Write report.md and report.html into the folder."""
     parts = sections(found)
     text = "\n\n".join([f"# {TITLE}", *(f"## {name}\n\n{table(head, rows)}" for name, head, rows in parts)])
@@ -35,7 +54,7 @@ def write(root: Path, found: "Figures", lines: "Sequence[str]") -> None:
 TITLE = "The tide: from an alarm to a new champion"
 
 
-def sections(found: "Figures") -> list[tuple[str, tuple[str, ...], Rows]]:
+def sections(found: Figures) -> list[tuple[str, tuple[str, ...], Rows]]:
     """Each table's heading, columns and rows."""
     return [
         ("Accuracy on the new kinds of text", ("model", "labels that teach", "accuracy"), _accuracies(found)),
@@ -56,7 +75,7 @@ def sections(found: "Figures") -> list[tuple[str, tuple[str, ...], Rows]]:
     ]
 
 
-def _accuracies(found: "Figures") -> Rows:
+def _accuracies(found: Figures) -> Rows:
     return [
         ("before: product reviews alone", "0", f"{found.before:.1%}"),
         (f"after: tide@{found.version}, what the loop chose", f"{found.teach:,}", f"{found.after:.1%}"),
@@ -65,7 +84,7 @@ def _accuracies(found: "Figures") -> Rows:
     ]
 
 
-def _others(found: "Figures") -> Rows:
+def _others(found: Figures) -> Rows:
     return [
         ("texts that accuracy is measured on", f"{found.unseen:,}, which never arrived"),
         ("records asked", f"{found.asked:,}, of which {found.teach:,} teach and the others examine"),

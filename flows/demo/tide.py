@@ -14,6 +14,7 @@ import pandas as pd
 from flows.demo import annotators, comparison, endpoint, project, report
 from flows.demo.endpoint import Endpoint
 from flows.demo.project import NAME, Project
+from flows.demo.report import Figures
 from flows.demo.world import QUIET_DAYS, World, named, world
 from tasks import ledger, storage
 from tasks.errors import TidemillError
@@ -36,28 +37,6 @@ class Story:
         """A line with the seconds since the beginning."""
         self.lines.append(f"{time.monotonic() - self.started:5.0f} s  {text}")
         self.say(self.lines[-1])
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What the demonstration shows. Accuracies are shares, on texts of the new kinds that never arrived."""
-
-    before: float
-    after: float
-    at_random: float
-    everything: float
-    products_before: float
-    products_after: float
-    labels: int
-    asked: int
-    teach: int
-    all_labels: int
-    unseen: int
-    version: int
-    chain: list[dict[str, Any]]
-    windows: list[dict[str, Any]]
-    seconds: float
-    asked_when_quiet: int
 
 
 def tide(source: Path, root: Path, say: Say, *, studio: bool) -> Figures:

@@ -17,8 +17,8 @@ SEED = 17
 TAUGHT = 2100
 """Product reviews that the first version learns from and is tested on; the others arrive as traffic."""
 QUIET_DAYS, TIDE_DAY, LATER_DAYS = 3, 1, 2
-QUIET_ROWS, TIDE_ROWS = 300, 2400
-NEW_SHARE = 0.8
+QUIET_ROWS, TIDE_ROWS = 300, 4000
+NEW_SHARE = 0.9
 """Of the answers, once the tide is there."""
 UNSEEN = 2000
 """Texts of the new kinds that never arrive: on them the accuracies of the report are measured."""
