@@ -37,13 +37,12 @@ def of(value: Any) -> str:
 
 
 def lineage_id(lineage: Mapping[str, Any]) -> str:
-    """The sha256 over what makes the model: what `split` left, and all that the stages after it read and wrote.
+    """The sha256 over what makes the model: all that the stages after `split` read and wrote.
 
     A record that reaches no split makes no other model. Nor does the machine, or a package that no stage uses.
     """
-    stages = lineage["stages"]
     after = STAGES[STAGES.index("split") + 1 :]
-    return of([lineage["recipe"], stages["split"]["outs"], *(stages[stage] for stage in after)])
+    return of([lineage["recipe"], *(lineage["stages"][stage] for stage in after)])
 
 
 def broken(file: Path, name: str, sums: Mapping[str, str]) -> str | None:
