@@ -323,6 +323,7 @@ def test_a_deletion_that_was_killed_is_completed_by_the_same_command_and_the_cha
     assert places_of(planted, left[:1]) == {}
     *tainted, anew = tracking.versions("canaries")
     assert [version.tainted for version in tainted] == [True, True]
-    assert (anew.aliases, anew.tainted) == (("champion",), False)
+    # Whether it is as good as the one before is for the gate to say: the planted texts are others in each run.
+    assert not anew.tainted
     certificates = [storage.read_json(file) for file in (project.home / "certificates").glob("*.json")]
     assert [1 for one in certificates if left[0].record_id in one["record_ids"]] == [1]
