@@ -17,7 +17,7 @@ import time
 import small
 
 import tampering  # isort: skip  (a file of tests/, which `small` puts on the path)
-from small_project import load_recipe, small_project
+from small_project import write_recipe, small_project
 from tiny_project import Project
 
 from tasks import dvc_repo, tracking
@@ -38,7 +38,7 @@ def main() -> int:
         }
         for name, project in projects.items():
             project.tidemill("run", name)
-        load_recipe(projects["small"].root, "small", compress={"int8": False})
+        write_recipe(projects["small"].root, "small", compress={"int8": False})
         projects["small"].tidemill("run", "small")
         for project in projects.values():
             _forget_all_data(project)
