@@ -17,7 +17,7 @@ import time
 import small
 
 import tampering  # isort: skip  (a file of tests/, which `small` puts on the path)
-from small_project import write_recipe, small_project
+from small_project import small_project, write_recipe
 from tiny_project import Project
 
 from tasks import dvc_repo, tracking
