@@ -9,7 +9,6 @@ Accuracy is the mean of the four silos' accuracies on their own test records, av
 test records within silos (95 %, 1,000 resamples). `--rows 0` takes all records. Privacy: `bench/federate_privacy.py`.
 """
 
-import argparse
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,6 +23,7 @@ from silos import (
     Study,
     accuracy,
     against,
+    arguments,
     by_silo,
     by_silo_against,
     everywhere,
@@ -55,10 +55,7 @@ EPOCHS, LOCAL_EPOCHS = (5.0, 20.0, 80.0), (0.25, 0.5, 1.0)
 
 def main() -> None:
     """Print one table for each question."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--feedback", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--rows", type=int, default=0, help="training records a silo, 0: all; a quarter validate")
+    parser = arguments(__doc__, 0, "training records a silo, 0: all; a quarter validate")
     parser.add_argument("--seeds", type=int, default=3)
     parts: dict[str, Callable[[Study, dict[str, Any]], None]] = {"quality": quality, "bytes": sent, "poison": poison}
     parts |= {"deaths": deaths}

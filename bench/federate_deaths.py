@@ -6,7 +6,6 @@ The first is started by nobody again; the second is watched, as `tidemill federa
 Beside it the same plan without a death, in one process: what a death costs.
 """
 
-import argparse
 import contextlib
 import os
 import signal
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from silos import Study, accuracy, everywhere, prepared, run, start
+from silos import Study, accuracy, arguments, everywhere, prepared, run, start
 
 from tasks.federate import array_file
 from tasks.federate.card import round_rows
@@ -34,10 +33,7 @@ from tasks.recipe import Federate
 
 def main() -> None:
     """Print the rounds, and the accuracy beside that of an undisturbed run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--feedback", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--rows", type=int, default=200)
+    parser = arguments(__doc__, 200)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()

@@ -8,17 +8,15 @@ well the record's gradient fits the updates that the silo sent (Nasr et al. 2019
 chosen on validation records with the first seed (that choice is not on the silos' account).
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from silos import Study, accuracy, against, everywhere, figure, hits, prepared, run
+from silos import Study, accuracy, against, arguments, everywhere, figure, hits, prepared, run
 
 from tasks.federate import head
 from tasks.federate.head import Encoded
@@ -36,10 +34,7 @@ KNOBS = [
 
 def main() -> None:
     """Print one table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--feedback", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--rows", type=int, default=300, help="training records a silo, 0: all")
+    parser = arguments(__doc__, 300, "training records a silo, 0: all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epsilons", type=float, nargs="*", default=[8.0, 3.0, 1.0])
     asked = parser.parse_args()

@@ -1,5 +1,6 @@
 """The four silos of the feedback recipe for `bench/federate.py`: their records, runs of them, and figures with intervals."""
 
+import argparse
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -46,6 +47,15 @@ class Study:
         """These records of all silos together."""
         parts = [own[part] for own in self.encoded.values()]
         return Encoded(np.concatenate([p.states for p in parts]), np.concatenate([p.classes for p in parts]))
+
+
+def arguments(description: str | None, rows: int, help_on_rows: str | None = None) -> argparse.ArgumentParser:
+    """The parser of a study's command line, with what each of them asks: the recipe's data, a cache, rows a silo."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--feedback", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--rows", type=int, default=rows, help=help_on_rows)
+    return parser
 
 
 def prepared(feedback: Path, kept: Path, rows: int, seeds: int) -> Study:

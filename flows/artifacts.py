@@ -23,7 +23,7 @@ def key(*parts: str) -> str:
 
 def card(paths: Paths, step: Step, lines: Sequence[str] = ()) -> None:
     """Show the stage's card (without one: its last lines), unless this very page was the last one shown here."""
-    page = step.card.read_text(encoding="utf-8") if step.card.is_file() else _quoted(lines)
+    page = step.card.read_text(encoding="utf-8") if step.card and step.card.is_file() else _quoted(lines)
     if not page:
         return
     shown_file = paths.home / "cards" / f"{paths.recipe}.json"

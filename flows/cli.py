@@ -1,6 +1,5 @@
 """The `tidemill` command line. Slow imports wait until a command needs them, so that help comes at once."""
 
-import contextlib
 import os
 import signal
 import sys
@@ -90,7 +89,7 @@ def status(as_json: AsJson = False) -> None:
 @app.command()
 def run(recipe: RecipeName, as_json: AsJson = False) -> None:
     """Collect, then run what is out of date, then release: the whole lifecycle of a recipe."""
-    from flows import console, events, outcome, recipe_list, run_lock, servers, steps, tables
+    from flows import console, outcome, recipe_list, run_lock, servers, steps, tables
     from flows.run import run as run_lifecycle
 
     turn = steps.opened(recipe)
@@ -100,7 +99,7 @@ def run(recipe: RecipeName, as_json: AsJson = False) -> None:
         typer.echo(f"added {recipe} to recipes/all.yaml, which dvc.yaml reads", err=True)
     urls = servers.up(home)
     _with_worker(home, urls)
-    with console.showing() if not as_json else contextlib.nullcontext(events.silent) as display:
+    with console.showing(quiet=as_json) as display:
         results = run_lifecycle(recipe, home, urls, display)
     told = outcome.of_run(turn.paths, results, urls)
     if as_json:
@@ -294,7 +293,7 @@ def rebuild(
     as_json: AsJson = False,
 ) -> None:
     """Make a version again from the registry alone, and say IDENTICAL, or the first stage that differs and why."""
-    from flows import console, events, servers, settings, tables
+    from flows import console, servers, settings, tables
     from flows import rebuild as rebuilding
     from tasks.paths import project_root
     from tasks.rebuild import outcome
@@ -305,7 +304,7 @@ def rebuild(
     place = rebuilding.place(version, home, into)
     os.environ["MLFLOW_TRACKING_URI"] = servers.up(home, ["mlflow"])["mlflow"]
     settings.apply(settings.project(home))
-    with console.showing() if not as_json else contextlib.nullcontext(events.silent) as display:
+    with console.showing(quiet=as_json) as display:
         found = rebuilding.rebuild(version, project_root(), place, remote, display)
     if as_json:
         _print_json(outcome.as_json(found))

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from flows.events import Display, Ended, Event, Line, Progress, Started
+from flows.events import Display, Ended, Event, Line, Progress, Started, silent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,8 +18,11 @@ LONGEST_NOTE = 60
 
 
 @contextlib.contextmanager
-def showing() -> Iterator[Display]:
-    """A display on standard output, closed in good order whatever happens."""
+def showing(*, quiet: bool = False) -> Iterator[Display]:
+    """A display on standard output, closed in good order whatever happens; `quiet`: one that shows nothing."""
+    if quiet:
+        yield silent
+        return
     from rich.console import Console
 
     console = Console(highlight=False)

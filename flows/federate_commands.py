@@ -1,6 +1,5 @@
 """`tidemill federate`: many silos, one model, no record moved."""
 
-import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -42,7 +41,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON for a program to read")] = False,
 ) -> None:
     """Let the silos train, then compress, evaluate and release the model as any other."""
-    from flows import console, events, outcome, recipe_list, run_lock, servers, steps
+    from flows import console, outcome, recipe_list, run_lock, servers, steps
     from flows.run import in_prefect
     from tasks.federate.run import LISTEN, require_possible
 
@@ -58,7 +57,7 @@ def run(
     if recipe_list.add(root, recipe):
         typer.echo(f"added {recipe} to recipes/all.yaml, which dvc.yaml reads", err=True)
     urls = servers.up(home)
-    with console.showing() if not as_json else contextlib.nullcontext(events.silent) as display:
+    with console.showing(quiet=as_json) as display:
         results = in_prefect(lambda: _federate(recipe), home, urls, display)
     told: dict[str, Any] = outcome.of_run(turn.paths, results, urls)
     if as_json:

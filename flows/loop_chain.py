@@ -25,18 +25,13 @@ def tag(recipe: str, now: Standing) -> str:
 
 def answered(turn: Turn) -> bool:
     """Whether the open question has enough answers for the loop to go on."""
-    from tasks import shards
-    from tasks.label.answered import answered as count
-    from tasks.label.answered import enough
-    from tasks.label.ask import asked
+    from tasks.label.answered import counted, enough
 
     now = tides.standing(ledger.entries(turn.paths.home, turn.recipe.name))
     if now.next != "wait":
         return False
-    records = asked(turn.recipe, turn.paths, now)["record_id"]
-    return enough(
-        count(records, shards.landed(turn.paths.labels, ["record_id", "label"])), len(records), turn.recipe.loop
-    )
+    records, done = counted(turn.recipe, turn.paths, now)
+    return enough(done, len(records), turn.recipe.loop)
 
 
 def show(paths: Paths) -> None:

@@ -1,6 +1,5 @@
 """The command that closes the loop, by hand."""
 
-import contextlib
 import json
 from typing import Annotated
 
@@ -12,7 +11,7 @@ def loop(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON for a program to read")] = False,
 ) -> None:
     """Go on where the loop stands: watch, ask people about what drifted, take their answers, retrain, promote or stop."""
-    from flows import console, events, run_lock, servers, steps
+    from flows import console, run_lock, servers, steps
     from flows.run import in_prefect
 
     turn = steps.opened(recipe)
@@ -26,7 +25,7 @@ def loop(
         return flow(recipe)
 
     urls = servers.up(home)
-    with console.showing() if not as_json else contextlib.nullcontext(events.silent) as display:
+    with console.showing(quiet=as_json) as display:
         in_prefect(start, home, urls, display)
     from flows import loop_chain
 

@@ -68,13 +68,13 @@ def ask(recipe: str) -> list[Result]:
     """How each step ended: records of the drifted traffic landed, were prepared, and came to people."""
     turn = steps.opened(recipe)
     with run_lock.held(turn.paths.home, recipe, str(flow_run.id), dead_runs.close):
-        gathered = run_stage(turn, steps.own(turn, "gather"))
+        gathered = run_stage(turn, steps.label(turn, "gather"))
         if tides.standing(ledger.entries(turn.paths.home, recipe)).next != "ask":
             return [gathered]
         prepared = derived(turn, ("prepare",))
         if turn.recipe.loop.ask == "studio":
             studio_reach.reach(turn)
-        asked = run_stage(turn, steps.own(turn, "ask"))
+        asked = run_stage(turn, steps.label(turn, "ask"))
         if turn.recipe.loop.ask == "studio":
             studio_reach.keep_pulling(turn)
         return [gathered, *prepared, asked]
@@ -89,7 +89,7 @@ def take(recipe: str) -> list[Result]:
         studio_reach.reach(turn)
     with run_lock.held(turn.paths.home, recipe, str(flow_run.id), dead_runs.close):
         # A question that was cut off on its way to people is completed first.
-        taken = [run_stage(turn, steps.own(turn, name)) for name in ("ask", "pull" if studio else "take")]
+        taken = [run_stage(turn, steps.label(turn, name)) for name in ("ask", "pull" if studio else "take")]
         agreed = derived(turn, ("annotate",))
-        reviewed = [run_stage(turn, steps.own(turn, "review"))] if studio else []
-        return [*taken, *agreed, *reviewed, run_stage(turn, steps.own(turn, "answered"))]
+        reviewed = [run_stage(turn, steps.label(turn, "review"))] if studio else []
+        return [*taken, *agreed, *reviewed, run_stage(turn, steps.label(turn, "answered"))]

@@ -12,6 +12,7 @@ from tasks.errors import RecipeError, TidemillError
 from tasks.paths import Paths
 
 if TYPE_CHECKING:
+    from prefect import Flow
     from prefect.client.schemas.responses import DeploymentResponse
 
     from flows.steps import Turn
@@ -69,25 +70,36 @@ def put(paths: Paths, when: When, what: What = "lifecycle") -> None:
 
 
 async def _put(paths: Paths, when: When, what: What) -> None:
-    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-    from prefect.deployments.runner import EntrypointType  # type: ignore[attr-defined]
     from prefect.schedules import Cron
 
     from flows.lifecycle import lifecycle
     from flows.watching import watch
 
-    await _make_pool()
     flow = watch if what == "watch" else lifecycle
+    schedule = Cron(when.cron, timezone=when.timezone)
+    # A run that is due while the last one still goes is not made up for: the next one sees the same data.
+    await _deploy(
+        flow, paths, "CANCEL_NEW", description=f"The {what} of {paths.recipe}, scheduled by tidemill", schedule=schedule
+    )
+
+
+async def _deploy(flow: "Flow[..., Any]", paths: Paths, second: str, **own: Any) -> None:
+    """Let the pool's workers run the recipe's flow in the project's folder, one at a time.
+
+    `second`: what becomes of another run that is due meanwhile, by Prefect's name.
+    """
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+    from prefect.deployments.runner import EntrypointType  # type: ignore[attr-defined]
+
+    await _make_pool()
     deployment = await flow.ato_deployment(
         name=paths.recipe,
-        schedule=Cron(when.cron, timezone=when.timezone),
-        # A run that is due while the last one still goes is not made up for: the next one sees the same data.
-        concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
+        concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy[second]),
         parameters={"recipe": paths.recipe},
-        description=f"The {what} of {paths.recipe}, scheduled by tidemill",
         work_pool_name=WORK_POOL,
         job_variables={"working_dir": str(paths.root)},
         entrypoint_type=EntrypointType.MODULE_PATH,
+        **own,
     )
     await deployment.aapply()
 
@@ -107,8 +119,6 @@ def put_loop(turn: "Turn") -> None:
 
 
 async def _put_loop(paths: Paths) -> None:
-    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-    from prefect.deployments.runner import EntrypointType  # type: ignore[attr-defined]
     from prefect.events import DeploymentEventTrigger
 
     from flows.labelling import ANSWERED
@@ -116,27 +126,16 @@ async def _put_loop(paths: Paths) -> None:
     from flows.looping import loop
     from flows.watching import DRIFT
 
-    await _make_pool()
-    deployment = await loop.ato_deployment(
-        name=paths.recipe,
-        # Two events may come close together; the second run finds what the first has left to do, or nothing.
-        concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
-        triggers=[
-            DeploymentEventTrigger(
-                name=f"tidemill loop {paths.recipe}",
-                description=f"Alarms about {paths.recipe}, and answers of people, start its loop",
-                expect={DRIFT, ANSWERED},
-                match={"prefect.resource.id": resource(paths.recipe)["prefect.resource.id"]},
-                parameters={"recipe": paths.recipe},
-            )
-        ],
+    trigger = DeploymentEventTrigger(
+        name=f"tidemill loop {paths.recipe}",
+        description=f"Alarms about {paths.recipe}, and answers of people, start its loop",
+        expect={DRIFT, ANSWERED},
+        match={"prefect.resource.id": resource(paths.recipe)["prefect.resource.id"]},
         parameters={"recipe": paths.recipe},
-        description=f"The loop of {paths.recipe}, started by alarms and answers",
-        work_pool_name=WORK_POOL,
-        job_variables={"working_dir": str(paths.root)},
-        entrypoint_type=EntrypointType.MODULE_PATH,
     )
-    await deployment.aapply()
+    # Two events may come close together; the second run finds what the first has left to do, or nothing.
+    description = f"The loop of {paths.recipe}, started by alarms and answers"
+    await _deploy(loop, paths, "ENQUEUE", description=description, triggers=[trigger])
 
 
 async def _make_pool() -> None:

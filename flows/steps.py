@@ -19,9 +19,6 @@ STATE_NAMES = {"ran": "Completed", "cached": "Cached", "restored": "Restored"}
 CARDS = {"label": "card.md", "pull": "pull.md", "review": "review.md", "errors": "errors.md"}
 """The pages that the steps leave which talk to Label Studio."""
 
-NO_CARD = Path("/nonexistent")
-"""Of a step without a page: its last lines are shown."""
-
 
 @dataclass(frozen=True)
 class Turn:
@@ -39,8 +36,8 @@ class Step:
 
     name: str
     command: tuple[str, ...] | None
-    card: Path
-    """A short markdown page that the stage leaves for people."""
+    card: Path | None
+    """A short markdown page that the stage leaves for people; without one its last lines are shown."""
     by_dvc: bool
     """DVC may find, when it is asked, that there is nothing to do after all, or restore the outputs."""
 
@@ -114,14 +111,9 @@ def state_name(step: Step, lines: Sequence[str]) -> str:
 
 
 def label(turn: Turn, name: str, values: Mapping[str, str] | None = None) -> Step:
-    """One of the steps that talk to Label Studio, which never know before whether there is something to do."""
-    return Step(name, own_command(turn, name, values), turn.paths.labelling / CARDS[name], by_dvc=False)
-
-
-def own(turn: Turn, name: str) -> Step:
-    """One of the loop's own steps, which never know before whether there is something to do."""
-    card = CARDS.get(name)
-    return Step(name, own_command(turn, name), turn.paths.labelling / card if card else NO_CARD, by_dvc=False)
+    """One of the steps that ask people, which never know before whether there is something to do."""
+    card = turn.paths.labelling / CARDS[name] if name in CARDS else None
+    return Step(name, own_command(turn, name, values), card, by_dvc=False)
 
 
 def watch(turn: Turn) -> Step:

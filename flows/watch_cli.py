@@ -1,6 +1,5 @@
 """The command that watches a champion's traffic."""
 
-import contextlib
 import json
 from typing import Annotated
 
@@ -12,7 +11,7 @@ def watch(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON for a program to read")] = False,
 ) -> None:
     """Judge the traffic since the last verdict: drift or none, what moved, and what it may cost."""
-    from flows import console, events, outcome, run_lock, servers, steps
+    from flows import console, outcome, run_lock, servers, steps
     from flows.run import in_prefect
 
     turn = steps.opened(recipe)
@@ -26,7 +25,7 @@ def watch(
         return flow(recipe)
 
     urls = servers.up(home)
-    with console.showing() if not as_json else contextlib.nullcontext(events.silent) as display:
+    with console.showing(quiet=as_json) as display:
         in_prefect(start, home, urls, display)
     said = outcome.of_watch(turn.paths)
     if as_json:

@@ -24,7 +24,7 @@ def newest_answers(labels: pd.DataFrame) -> pd.DataFrame:
     return counting.drop(columns="taken_back").sort_index().reset_index(drop=True)
 
 
-def label_table(rows: Sequence[Mapping[str, Any]], source: str) -> pd.DataFrame:
+def label_table(rows: Sequence[Mapping[Any, Any]], source: str) -> pd.DataFrame:
     """The rows in the columns of a label shard, typed."""
     texts = {name: pd.Series([row.get(name) for row in rows], dtype="str") for name in LABEL_COLUMNS[:3]}
     seconds = pd.to_numeric(pd.Series([row.get("seconds") for row in rows], dtype="object")).astype("float64")

@@ -7,7 +7,7 @@ put in later is noticed (a hash chain, after Haber and Stornetta 1991).
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,8 +76,12 @@ def seal(entry: Entry) -> str:
 
 def serving_at(history: list[Entry], moment: datetime) -> Entry | None:
     """The entry by which a version served at `moment` (with a time zone), or None: none did yet."""
-    before = [entry for entry in history if entry.kind in SERVING and datetime.fromisoformat(entry.at) <= moment]
-    return before[-1] if before else None
+    return serving([entry for entry in history if datetime.fromisoformat(entry.at) <= moment])
+
+
+def serving(history: Sequence[Entry]) -> Entry | None:
+    """The entry by which the version of the history's end serves, or None."""
+    return next((entry for entry in reversed(history) if entry.kind in SERVING), None)
 
 
 def _whole_lines(path: Path) -> list[bytes]:

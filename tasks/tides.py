@@ -84,8 +84,8 @@ def _begun(history: Sequence[Entry], chain: Sequence[Entry]) -> Standing:
 
 def champion(history: Sequence[Entry]) -> int | None:
     """The version that serves by the ledger."""
-    serving = [entry.version for entry in history if entry.kind in ledger.SERVING]
-    return serving[-1] if serving else None
+    entry = ledger.serving(history)
+    return entry.version if entry else None
 
 
 def questions(history: Sequence[Entry], tide: int | None = None) -> list[Entry]:

@@ -213,8 +213,7 @@ def set_alias(model: str, alias: str, number: int) -> None:
     client = _client()
     with _reachable():
         client.set_registered_model_alias(model, alias, str(number))
-        challenger = client.get_registered_model(model).aliases.get(CHALLENGER)
-        if alias == CHAMPION and challenger is not None and int(challenger) == number:
+        if alias == CHAMPION and int(client.get_registered_model(model).aliases.get(CHALLENGER, 0)) == number:
             client.delete_registered_model_alias(model, CHALLENGER)
 
 

@@ -1,14 +1,13 @@
 """Label Studio's page for each kind in a real browser: seen, refused while it is empty, answered, and the answer read.
 
-Needs Chromium (`apt-get install chromium`, or CHROMIUM_PATH); without one these tests are skipped.
+Without Chromium these tests are skipped.
 """
 
-import os
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from chromium import NEEDED, chromium
 from real_studio import RealStudio
 
 from flows import studio_access
@@ -20,8 +19,7 @@ from tasks.recipe import Labels, Ratings
 
 pytest_plugins = ["tiny_project", "real_studio"]
 
-CHROMIUM = os.environ.get("CHROMIUM_PATH") or shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
+pytestmark = [pytest.mark.slow, NEEDED]
 
 CHINESE, ARABIC, HEBREW, EMOJI = "这部电影非常好看", "هذا المنتج رائع", "קצר וטוב", "so good 🎉👍🏽 — <b>“&”</b>"
 DOT = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAIAAAACUFjqAAAAEklEQVR4nGP8z4APMOGVHbHSAEEsAROxCnMTAAAAAElFTkSuQmCC"
@@ -41,11 +39,8 @@ KINDS: dict[str, tuple[str, Labels, dict[str, str], str]] = {
 @pytest.fixture(scope="module")
 def browser(live_studio: RealStudio) -> Iterator[Any]:
     """Chromium, in which the administrator has signed in."""
-    from playwright.sync_api import sync_playwright
-
     admin = studio_access.administrator(live_studio.home)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as started:
         opened = started.new_context(viewport={"width": 1300, "height": 900}).new_page()
         opened.goto(f"{live_studio.url}/user/login/")
         opened.fill("input[name=email]", admin.email)
@@ -53,7 +48,6 @@ def browser(live_studio: RealStudio) -> Iterator[Any]:
         opened.click("button[type=submit]")
         opened.wait_for_url(f"{live_studio.url}/")
         yield opened
-        started.close()
 
 
 def give(browser: Any, kind: str, answer: str) -> None:

@@ -1,7 +1,5 @@
 """An image classifier at its endpoint, in a table, and on the page: what its users send, and what they see."""
 
-import os
-import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from chromium import NEEDED, chromium, complaints, violations
 from endpoint import Endpoint, folder_endpoint
 from image_records import CLASSES, bars, bomb
 from small_model import recipe
@@ -22,7 +21,6 @@ from tasks.train import classify_image
 pytest_plugins = ["small_model", "endpoint"]
 
 SIDE = 12
-CHROMIUM = os.environ.get("CHROMIUM_PATH") or shutil.which("chromium") or shutil.which("google-chrome")
 CHANGES = {
     "kind": "classify_image",
     "labels": {"classes": CLASSES},
@@ -96,18 +94,12 @@ def test_a_table_of_images_is_scored_and_a_broken_one_gets_no_answer(folder: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@NEEDED
 def test_the_page_takes_an_image_and_frames_the_places_that_speak(endpoint: Endpoint, tmp_path: Path) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-    from playwright.sync_api import sync_playwright
-
     (tmp_path / "bar.png").write_bytes(IMAGES[0])
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         page = browser.new_page(locale="en-GB")
-        complaints: list[str] = []
-        page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        heard = complaints(page)
         page.goto(endpoint.url)
         page.wait_for_selector("#picture:visible")
         page.set_input_files("#picture", tmp_path / "bar.png")
@@ -117,5 +109,4 @@ def test_the_page_takes_an_image_and_frames_the_places_that_speak(endpoint: Endp
         assert page.locator("#grid i.for, #grid i.against").count() > 0
         assert "row " in page.text_content("#strongest")
         page.wait_for_selector("#recent img")
-        assert (Axe().run(page).response["violations"], complaints) == ([], [])
-        browser.close()
+        assert (violations(page), heard) == ([], [])

@@ -1,14 +1,13 @@
 """The page in a real browser: by keyboard, on a phone, in two languages, and clean by axe's rules for screen readers.
 
-Needs Chromium (`apt-get install chromium`, or CHROMIUM_PATH); without one these tests are skipped.
+Without Chromium these tests are skipped.
 """
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chromium import NEEDED, chromium, complaints, violations
 from endpoint import Endpoint, champion_endpoint, register
 from tiny_project import Servers
 
@@ -16,8 +15,7 @@ from tasks import ledger, tracking
 
 pytest_plugins = ["endpoint", "small_model", "tiny_project"]
 
-CHROMIUM = os.environ.get("CHROMIUM_PATH") or shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
+pytestmark = [pytest.mark.slow, NEEDED]
 
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1100, "height": 900}
 
@@ -40,12 +38,8 @@ def endpoint(
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(params=[PHONE, DESK], ids=["phone", "desk"])
@@ -53,20 +47,12 @@ def page(browser, endpoint: Endpoint, request: pytest.FixtureRequest):
     context = browser.new_context(viewport=request.param, locale="en-GB")
     opened = context.new_page()
     opened.asked = []
-    opened.complaints = []
     opened.on("request", lambda asked: opened.asked.append(asked.url))
-    opened.on("console", lambda line: opened.complaints.append(line.text) if line.type == "error" else None)
-    opened.on("pageerror", lambda error: opened.complaints.append(str(error)))
+    opened.complaints = complaints(opened)
     opened.goto(endpoint.url)
     opened.wait_for_selector("#version:has-text('in service')")
     yield opened
     context.close()
-
-
-def violations(page) -> list[str]:
-    from axe_playwright_python.sync_playwright import Axe
-
-    return [f"{found['id']}: {found['nodes'][0]['html']}" for found in Axe().run(page).response["violations"]]
 
 
 def classify(page, text: str) -> None:

@@ -9,8 +9,8 @@ import yaml
 
 from flows.demo.annotators import ERROR_RATE
 from flows.demo.project import NAME, Project
-from flows.demo.world import SEED, World
-from tasks import inference, registered, shards, storage, tides
+from flows.demo.world import QUIET_DAYS, SEED, World
+from tasks import inference, registered, storage, tides
 from tasks.groups import group_keys
 from tasks.hash_split import by_hash
 from tasks.label import stand_in
@@ -31,7 +31,7 @@ def teaching(project: Project, world: World) -> tuple[int, pd.DataFrame]:
     recipe = load(project.root / "recipes" / f"{NAME}.yaml")
     taught = storage.read_table(project.data / "split" / "train.parquet", ["record_id", "domain"])
     used = int((taught["domain"].map(tides.number) > 0).sum())
-    arrived = world.days[3].assign(source=tides.TRAFFIC, group=None)
+    arrived = world.days[QUIET_DAYS].assign(source=tides.TRAFFIC, group=None)
     return used, arrived[by_hash(group_keys(arrived), recipe.split) == "train"].reset_index(drop=True)
 
 
@@ -60,10 +60,3 @@ def trained(project: Project, name: str, rows: pd.DataFrame) -> Path:
     for stage in STAGES:
         project.run(stage, name, module="tasks")
     return data / "compress"
-
-
-def asked(project: Project) -> pd.DataFrame:
-    """The records that people were asked about, with why."""
-    rows = shards.landed(project.data / "raw", ["record_id", "source", "source_key"])
-    mine = rows[rows["source"] == tides.TRAFFIC]
-    return mine.assign(why=mine["source_key"].str.split(":").str[1])

@@ -41,7 +41,7 @@ class Endpoint:
             versions += [answer.json()["version"]] * len(some)
         return versions
 
-    def wait_for(self, version: int) -> float:
+    def wait_for(self, version: int | None) -> float:
         """Seconds until that version answers. Raises ServerError when it does not."""
         started = time.monotonic()
         while self.ask(["Is somebody there?"]) != [version]:

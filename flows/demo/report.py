@@ -33,7 +33,7 @@ class Figures:
     teach: int
     all_labels: int
     unseen: int
-    version: int
+    version: int | None
     chain: list[dict[str, Any]]
     windows: list[dict[str, Any]]
     seconds: float

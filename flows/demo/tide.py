@@ -16,7 +16,7 @@ from flows.demo.endpoint import Endpoint
 from flows.demo.project import NAME, Project
 from flows.demo.report import Figures
 from flows.demo.world import QUIET_DAYS, World, named, world
-from tasks import ledger, storage
+from tasks import ledger, storage, tides
 from tasks.errors import TidemillError
 from tasks.recipe import load
 
@@ -66,7 +66,7 @@ def _played(place: Project, found: World, story: Story, *, studio: bool) -> Figu
             _window(place, served, story, day, today + timedelta(days=number))
         quiet = _counted(place, "question")
         _close_the_loop(place, found, story, studio=studio)
-        version = _champion(place)
+        version = tides.champion(ledger.entries(place.home, NAME))
         took = served.wait_for(version)
         story.tell(f"the endpoint answers with tide@{version}, {took:.1f} s later")
         for number, day in enumerate(found.days[QUIET_DAYS + 1 :], start=QUIET_DAYS + 1):
@@ -120,11 +120,6 @@ def _counted(place: Project, kind: str | None = None) -> int:
     return sum(kind in (None, entry.kind) for entry in ledger.entries(place.home, NAME))
 
 
-def _champion(place: Project) -> int:
-    serving = [e.version for e in ledger.entries(place.home, NAME) if e.kind in ledger.SERVING and e.version]
-    return serving[-1]
-
-
 def _figures(place: Project, found: World, story: Story, before: Path, quiet: int) -> Figures:
     threads = load(place.root / "recipes" / f"{NAME}.yaml").threads
     after = place.data / "compress"
@@ -153,7 +148,7 @@ def _figures(place: Project, found: World, story: Story, before: Path, quiet: in
         teach=teach,
         all_labels=len(pool),
         unseen=len(found.unseen),
-        version=_champion(place),
+        version=tides.champion(history),
         chain=chain,
         windows=story.windows,
         seconds=round(time.monotonic() - story.started, 1),

@@ -1,12 +1,15 @@
 """Answered: whether enough of a round's answers are in, and whether people agree enough for them to be believed."""
 
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from tasks import ledger, shards, storage
 from tasks.label.ask import asked
 from tasks.paths import Paths
 from tasks.recipe import Loop, Recipe
-from tasks.tides import note, standing, stop
+from tasks.tides import Standing, note, standing, stop
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MANY = 2
 SHARED = 10
@@ -18,8 +21,7 @@ def run(recipe: Recipe, paths: Paths) -> None:
     now = standing(ledger.entries(paths.home, recipe.name))
     if now.next != "wait":
         return
-    records = asked(recipe, paths, now)["record_id"]
-    done = answered(records, shards.landed(paths.labels, ["record_id", "label"]))
+    records, done = counted(recipe, paths, now)
     if not enough(done, len(records), recipe.loop):
         print(
             f"{done:,} of {len(records):,} records are answered; the loop goes on from {recipe.loop.answered:.0%}",
@@ -46,9 +48,11 @@ def run(recipe: Recipe, paths: Paths) -> None:
     print(reason, flush=True)
 
 
-def answered(records: "pd.Series[str]", labels: pd.DataFrame) -> int:
-    """How many of the records have a label."""
-    return int(records.isin(set(labels.loc[labels["label"].notna(), "record_id"])).sum())
+def counted(recipe: Recipe, paths: Paths, now: Standing) -> "tuple[pd.Series[str], int]":
+    """The ids of the records that people were asked about, and how many of them have a label."""
+    records = asked(recipe, paths, now)["record_id"]
+    labels = shards.landed(paths.labels, ["record_id", "label"])
+    return records, int(records.isin(set(labels.loc[labels["label"].notna(), "record_id"])).sum())
 
 
 def enough(done: int, wanted: int, loop: Loop) -> bool:

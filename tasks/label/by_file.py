@@ -12,11 +12,11 @@ from tasks import dvc_repo, ledger, shards, storage
 from tasks.errors import TidemillError, listed
 from tasks.label.gather import of_round
 from tasks.label.page import answers
+from tasks.label_rows import label_table
 from tasks.locks import alone
 from tasks.manifests import Reading
 from tasks.paths import Paths
 from tasks.recipe import Recipe
-from tasks.records import LABEL_COLUMNS, typed
 from tasks.tides import Standing, standing
 
 COLUMNS = ["record_id", "text", "label", "annotator"]
@@ -79,11 +79,8 @@ def filled_in(path: Path, possible: tuple[str, ...]) -> pd.DataFrame:
             for place, label in zip(places, wrong["label"], strict=True)
         ]
         raise TidemillError(listed(faults[:20], str(path)))
-    whole = given.assign(annotator=given["annotator"].where(given["annotator"] != ""), labelled_at=None, seconds=None)
-    rows = whole[list(LABEL_COLUMNS)].astype(
-        {"record_id": "str", "annotator": "str", "label": "str", "seconds": "float64"}
-    )
-    return typed(rows.assign(source=pd.Series(SOURCE, index=rows.index, dtype="str"))).reset_index(drop=True)
+    known = given.assign(annotator=given["annotator"].where(given["annotator"] != ""))
+    return label_table(known[["record_id", "annotator", "label"]].to_dict("records"), SOURCE)
 
 
 def _reading(path: Path, read: int, new: int) -> Reading:

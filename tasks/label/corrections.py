@@ -1,7 +1,7 @@
 """What users of the endpoint said was right (POST /v1/feedback): its records and label rows, as far as they are new."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def corrections(recipe: Recipe, paths: Paths) -> Corrections:
     return Corrections(shards.new_records(record_table(kept, recipe.kind), known), labels, len(rows), refused)
 
 
-def record_table(rows: list[Row], kind: str) -> pd.DataFrame:
+def record_table(rows: Sequence[Mapping[Any, Any]], kind: str) -> pd.DataFrame:
     """The rows in the columns of a record shard, typed; `collected_at` is not known yet."""
     columns = dict.fromkeys(record_columns(kind))
     table = pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype="object") for name in columns})
@@ -48,7 +48,7 @@ def record_table(rows: list[Row], kind: str) -> pd.DataFrame:
 def _told(path: Path, recipe: Recipe) -> tuple[list[Row], tuple[str, ...]]:
     """The corrections in the queue as rows of records and labels in one, and notes on the lines that are none."""
     rows, refused = [], []
-    for number, line in _lines(path):
+    for number, line in lines(path):
         try:
             rows.append(_row(json.loads(line), recipe))
         except KeyError as error:
@@ -58,7 +58,7 @@ def _told(path: Path, recipe: Recipe) -> tuple[list[Row], tuple[str, ...]]:
     return rows, tuple(refused)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def lines(path: Path) -> Iterator[tuple[int, str]]:
     """The whole lines by number; one that is being written has no end yet."""
     content = path.read_bytes() if path.is_file() else b""
     whole = content[: content.rfind(b"\n") + 1]

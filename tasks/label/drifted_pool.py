@@ -6,6 +6,7 @@ from datetime import datetime
 import pandas as pd
 
 from tasks import shards, tides, tombstones, traffic
+from tasks.label.corrections import lines
 from tasks.paths import Paths
 from tasks.recipe import Recipe
 from tasks.records import CONTENT_COLUMN, record_id
@@ -34,9 +35,8 @@ def drifted_pool(recipe: Recipe, paths: Paths, now: Standing) -> pd.DataFrame:
 
 def corrections(paths: Paths, column: str, since: datetime) -> pd.DataFrame:
     """What users have corrected since then: record_id, the content, happened_at, why."""
-    file = paths.home / "feedback" / f"{paths.recipe}.jsonl"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    rows = [row for row in map(_correction, lines) if row and datetime.fromisoformat(row["labelled_at"]) >= since]
+    told = (_correction(line) for _, line in lines(paths.corrections))
+    rows = [row for row in told if row and datetime.fromisoformat(row["labelled_at"]) >= since]
     times = pd.to_datetime(pd.Series([row["labelled_at"] for row in rows], dtype="str"), utc=True)
     texts = pd.Series([row[column] for row in rows], dtype="str")
     return pd.DataFrame(
@@ -50,7 +50,7 @@ def corrections(paths: Paths, column: str, since: datetime) -> pd.DataFrame:
 
 
 def _correction(line: str) -> dict[str, str] | None:
-    """The line's values; a last line that was being written when the machine stopped holds none."""
+    """The line's values; one that was cut off when the machine stopped holds none."""
     try:
         found: dict[str, str] = json.loads(line)
     except ValueError:

@@ -15,6 +15,7 @@ from tasks import champion as champions
 from tasks import dvc_repo, ledger, shards, tides
 from tasks.errors import TidemillError
 from tasks.label.choose import Chosen, affordable, in_training, picked, usable
+from tasks.label.corrections import record_table
 from tasks.label.drifted_pool import CORRECTED, drifted_pool
 from tasks.label.pool import candidates
 from tasks.label.run import looked_at
@@ -23,7 +24,6 @@ from tasks.locks import alone
 from tasks.manifests import Reading
 from tasks.paths import Paths
 from tasks.recipe import Recipe
-from tasks.records import record_columns, typed
 from tasks.tides import Standing, standing, stop
 
 EXAM = "exam"
@@ -126,8 +126,6 @@ def _land(recipe: Recipe, paths: Paths, now: Standing, round_of: Chosen) -> None
     collected = pd.Timestamp.now("UTC").floor("us")
     keys = [f"{_key(now)}{why}:{place}" for place, why in enumerate(records["why"])]
     whole = records.assign(source_key=keys, domain=tides.domain(now.tide), collected_at=collected)
-    table = typed(whole.reindex(columns=record_columns(recipe.kind)))
-    texts = {name: "str" for name in table.columns if not name.endswith("_at")}
     reading = Reading(
         name=tides.TRAFFIC,
         url="traffic:",
@@ -140,7 +138,7 @@ def _land(recipe: Recipe, paths: Paths, now: Standing, round_of: Chosen) -> None
         rows_read=len(records),
         rows_new=len(records),
     )
-    shards.land(paths.raw, table.astype(texts), [reading], collected)
+    shards.land(paths.raw, record_table(whole.to_dict("records"), recipe.kind), [reading], collected)
     parts = ", ".join(f"{count} {name}" for name, count in records["why"].value_counts().items())
     print(
         f"{tides.domain(now.tide)}, round {now.round}: {len(records):,} records of the traffic landed ({parts})",

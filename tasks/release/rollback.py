@@ -24,14 +24,14 @@ def roll_back(recipe: Recipe, paths: Paths, to: int | None) -> Entry:
         raise TidemillError(f"{recipe.name}: no other version has served before; name one: --to N")
     if number not in known:
         raise TidemillError(f"{recipe.name}@{number}: there is no such version; there are {', '.join(map(str, known))}")
-    if number == champion and _serving(history) == number:
+    entry = ledger.serving(history)
+    if number == champion and entry is not None and entry.version == number:
         raise TidemillError(f"{recipe.name}@{number}: is the champion already")
     if known[number].tainted:
         raise PromiseError(f"{recipe.name}@{number}: learned from a record that was forgotten since; it may not serve")
     probed = parity.check(recipe, known[number])
     if not probed.passed:
         raise PromiseError(f"{recipe.name}@{number}: does not answer as it was evaluated, {probed.reason}")
-    entry = _last(history)
     if entry is None or entry.version != number or _under_way(history, entry, champion):
         evidence = {"reason": f"back from version {champion}; {probed.reason}", "replaces": champion}
         entry = ledger.append(paths.home, recipe.name, "rollback", number, {**evidence, "parity": probed.figures})
@@ -45,17 +45,7 @@ def served_before(history: Sequence[Entry], champion: int | None) -> int | None:
     return versions[-1] if versions else None
 
 
-def _serving(history: Sequence[Entry]) -> int | None:
-    entry = _last(history)
-    return entry.version if entry else None
-
-
 def _under_way(history: Sequence[Entry], entry: Entry, champion: int | None) -> bool:
     """Whether a release was cut off after the entry with the champion in its place and the promotion not yet told."""
     verdicts = [e for e in history[history.index(entry) :] if e.kind == "verdict" and e.version == champion]
     return bool(verdicts) and bool(verdicts[-1].evidence["promoted"])
-
-
-def _last(history: Sequence[Entry]) -> Entry | None:
-    """The entry by which today's version serves."""
-    return next((entry for entry in reversed(history) if entry.kind in SERVING), None)

@@ -29,8 +29,9 @@ ADDED = ("predicted", "confidence", "model_version")
 def score(live: Live, source: Path, target: Path) -> int:
     """The number of rows scored: those of the table `source`, with the answers as further columns, are in `target`.
 
-    A row whose content is missing or cannot be read gets no answer (nulls). Raises SourceError for a table that cannot be read or has no content
-    column, BusyError when the same output is being made, TidemillError on a full disk: run the same again then.
+    A row whose content is missing or cannot be read gets no answer (nulls). Raises SourceError for a table that cannot
+    be read or has no content column, BusyError when the same output is being made, TidemillError on a full disk: run the
+    same again then.
     """
     rows = opened(source, live)
     parts = target.with_name(f".{target.name}.parts")
