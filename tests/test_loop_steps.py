@@ -14,9 +14,11 @@ from tasks.errors import RecipeError, TidemillError
 from tasks.hash_split import by_hash
 from tasks.label import answered, ask, by_file, gather
 from tasks.label.drifted_pool import drifted_pool
+from tasks.label_rows import label_table
+from tasks.manifests import Reading
 from tasks.paths import Paths
 from tasks.recipe import Recipe
-from tasks.records import record_id
+from tasks.records import STUDIO, record_id
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # DVC's use of pygtrie
 
@@ -146,6 +148,20 @@ def test_the_claim_is_in_the_ledger_before_the_labels_and_each_entry_names_its_c
     assert tides.standing(history(alarmed)).next == "watch"
 
 
+def test_an_answer_that_was_taken_back_is_none(alarmed: Paths) -> None:
+    recipe = loop_recipe()
+    asked_round(recipe, alarmed)
+    fill_in(alarmed, ["ham"] * 40)
+    by_file.run(recipe, alarmed)
+    agreed(alarmed)
+    given = shards.landed(alarmed.labels, ["record_id", "annotator"]).head(5)
+    withdrawn = label_table([{**row, "labelled_at": UNTIL} for row in given.to_dict("records")], STUDIO)
+    reading = Reading("studio", "http://studio", None, "own labels", "d" * 64, None, None, None, 5, 5)
+    shards.land(alarmed.labels, withdrawn, [reading], pd.Timestamp.now("UTC").floor("us"))
+    answered.run(recipe, alarmed)
+    assert tides.standing(history(alarmed)).next == "wait"  # 35 of 40 are too few
+
+
 def test_people_who_disagree_too_much_stop_it(alarmed: Paths) -> None:
     recipe = loop_recipe(most_disagreement=0.3)
     asked_round(recipe, alarmed)
@@ -209,6 +225,13 @@ def test_what_was_forgotten_or_is_known_is_not_in_the_pool_and_corrections_are(a
     pool = drifted_pool(loop_recipe(), alarmed, tides.standing(history(alarmed)))
     assert set(pool["text"]) == {*TEXTS[1:], "only a user knows this"}
     assert set(pool.loc[pool["why"] == "corrected", "text"]) == {TEXTS[1], "only a user knows this"}
+
+
+def test_a_correction_with_a_line_separator_in_it_is_one(alarmed: Paths) -> None:
+    told = {"text": "one\u2028two", "labelled_at": UNTIL.isoformat()}
+    storage.write_text(alarmed.corrections, json.dumps(told, ensure_ascii=False) + "\n")
+    pool = drifted_pool(loop_recipe(), alarmed, tides.standing(history(alarmed)))
+    assert pool.loc[pool["why"] == "corrected", "text"].tolist() == ["one\u2028two"]
 
 
 def test_no_alarm_asks_nothing_and_an_alarm_about_another_version_is_none(paths: Paths) -> None:

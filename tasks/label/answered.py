@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from tasks import ledger, shards, storage
+from tasks import ledger, storage
 from tasks.label.ask import asked
+from tasks.label.pool import labelled_ids
 from tasks.paths import Paths
 from tasks.recipe import Loop, Recipe
 from tasks.tides import Standing, note, standing, stop
@@ -49,10 +50,9 @@ def run(recipe: Recipe, paths: Paths) -> None:
 
 
 def counted(recipe: Recipe, paths: Paths, now: Standing) -> "tuple[pd.Series[str], int]":
-    """The ids of the records that people were asked about, and how many of them have a label."""
+    """The ids of the records that people were asked about, and how many of them have an answer that counts."""
     records = asked(recipe, paths, now)["record_id"]
-    labels = shards.landed(paths.labels, ["record_id", "label"])
-    return records, int(records.isin(set(labels.loc[labels["label"].notna(), "record_id"])).sum())
+    return records, int(records.isin(labelled_ids(paths)).sum())
 
 
 def enough(done: int, wanted: int, loop: Loop) -> bool:
