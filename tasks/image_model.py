@@ -171,3 +171,18 @@ def load(folder: Path) -> "torch.nn.Module":
     model = classifier(config, len(config["classes"]))
     model.load_state_dict(load_file(folder / WEIGHTS))
     return model.eval()
+
+
+def answering(folder: Path) -> "torch.nn.Module":
+    """The trained classifier in `folder` as it answers: forward(pixels) returns a tuple of probabilities alone."""
+    import torch
+
+    class Answering(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = load(folder)
+
+        def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor]:
+            return (torch.softmax(self.model(pixels), dim=-1),)
+
+    return Answering().eval()

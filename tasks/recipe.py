@@ -19,6 +19,7 @@ Format = Literal[
     "csv", "tsv", "jsonl", "json_files", "parquet", "mail", "rows", "label_studio", "images", "idx", "cifar"
 ]
 MailAddress = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)]
+Engine = Literal["onnx", "torch"]
 Strategy = Literal["uncertain_diverse", "uncertain", "diverse", "drifted", "disagreement", "random"]
 
 MOST_HELD_OUT = 0.9
@@ -432,6 +433,11 @@ class Trial(Strict):
 class Serve(Strict):
     """How the champion answers over HTTP."""
 
+    engine: Engine = Field(
+        "onnx",
+        description="ONNX Runtime on the CPU; or torch in fp32, on the GPU where there is one: it needs "
+        "compress.int8: false, so that the evaluated model is the one that answers",
+    )
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8300, description="on loopback; 0: any free one")
     records: Positive = Field(256, description="the most records in one request")
     body_kb: Positive = Field(1024, description="the largest request body, in kilobytes")
@@ -577,6 +583,8 @@ class Recipe(Strict):
         ]
         if self.kind == "classify_text" and self.train.base_model is None:
             faults.append("train.base_model is missing; texts need a pretrained model")
+        if self.serve.engine == "torch" and self.compress.int8:
+            faults.append("serve.engine: torch answers in fp32, so say compress: {int8: false}")
         if faults:
             raise ValueError("; ".join(faults))
         return self

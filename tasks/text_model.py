@@ -80,3 +80,23 @@ def load(folder: Path) -> "torch.nn.Module":
     model = classifier(config, len(config["classes"]))
     model.load_state_dict(load_file(folder / WEIGHTS))
     return model.eval()
+
+
+def answering(folder: Path) -> "torch.nn.Module":
+    """The trained classifier in `folder` as it answers.
+
+    forward(input_ids, attention_mask) returns probabilities, batch x classes, and embeddings, batch x width: what the
+    head reads.
+    """
+    import torch
+
+    class Answering(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = load(folder)
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            embedded = self.model.embedded(input_ids, attention_mask)  # type: ignore[operator]
+            return torch.softmax(self.model.head(embedded), dim=-1), embedded  # type: ignore[operator]
+
+    return Answering().eval()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from small_model import TEXTS, recipe
+from small_model import TEXTS, recipe, write_stages
 
 from tasks import storage
 from tasks.paths import Paths
@@ -60,6 +60,18 @@ def test_a_sound_version_passes_to_the_last_bit(version: Path) -> None:
     assert report.probes == TEXTS
     assert report.step is None
     assert json.dumps(report.figures())
+
+
+def test_an_endpoint_in_torch_answers_as_the_exported_model_was_evaluated(tmp_path: Path) -> None:
+    paths, folder = Paths(tmp_path / "project", "small"), tmp_path / "version"
+    write_stages(paths, "model.onnx")
+    for stage in ("train", "compress"):
+        shutil.copytree(paths.stage(stage), folder, dirs_exist_ok=True)
+    said = recipe(serve={"engine": "torch"}, compress={"int8": False})
+    probes.write(said, paths, folder)
+    report = parity(said, folder)
+    assert report.passed, report.reason
+    assert 0 < report.largest_difference < 1e-5
 
 
 def test_swapped_labels_are_named(version: Path) -> None:

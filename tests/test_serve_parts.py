@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from small_model import CLASSES, recipe, texts
 
 from tasks import inference, storage
@@ -208,6 +210,22 @@ def test_answers_in_company_are_those_of_each_alone(small_stages: Paths, tmp_pat
     assert np.abs(together - alone).max() < (1e-9 if "int8" in served else 1e-5)
 
 
+def test_torch_answers_as_the_exported_model_does_and_refuses_one_that_was_evaluated_in_int8(
+    small_stages: Paths, tmp_path: Path
+) -> None:
+    folder = tmp_path / "version"
+    shutil.copytree(small_stages.stage("compress"), folder)
+    shutil.copytree(small_stages.stage("train"), folder, dirs_exist_ok=True)
+    asked = texts(40, seed=9)
+    expected = inference.load(folder, "model.onnx", 1)
+    answering = inference.load(folder, "model.onnx", 2, "torch")
+    assert np.abs(answering.probabilities(asked) - expected.probabilities(asked)).max() < 1e-5
+    row = expected.encoder.rows(asked[:1])
+    assert np.allclose(answering.answers(row).embeddings, expected.answers(row).embeddings, atol=1e-5)
+    with pytest.raises(TidemillError, match="was evaluated in int8, torch would answer otherwise"):
+        live.load(folder, 7, 2, "torch")
+
+
 def test_the_batcher_answers_each_request_with_its_own_rows(small_stages: Paths) -> None:
     model = live.load(small_stages.stage("compress"), 4, 2)
     asked = texts(60, seed=3)
@@ -267,5 +285,7 @@ def test_only_safe_forms_are_served(small_stages: Paths, tmp_path: Path) -> None
 def test_a_recipe_says_how_it_is_served() -> None:
     said = recipe(serve={"keys": True, "traffic": {"content": "hashed", "keep_days": 7}, "trial": {"mode": "canary"}})
     assert said.serve.keys
+    with pytest.raises(ValidationError, match=r"torch answers in fp32, so say compress: \{int8: false\}"):
+        recipe(serve={"engine": "torch"})
     assert said.serve.traffic.keep_days == 7
     assert said.serve.trial.alpha == 0.05

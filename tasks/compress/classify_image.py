@@ -2,16 +2,13 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from tasks import image_model, images, storage
 from tasks.model_files import CONFIG
 from tasks.recipe import Recipe
-
-if TYPE_CHECKING:
-    import torch
 
 OPSET = 17
 """The newest operator set that the tracing exporter of torch 2.13 knows by heart."""
@@ -38,7 +35,7 @@ def export(trained: Path, path: Path) -> None:
     form = storage.read_json(trained / CONFIG)["images"]
     shape = (2, form["size"], form["size"], images.CHANNELS[form["mode"]])
     torch.onnx.export(
-        _with_softmax(image_model.load(trained)),
+        image_model.answering(trained),
         (torch.zeros(shape, dtype=torch.uint8),),
         str(path),
         input_names=["pixels"],
@@ -47,20 +44,6 @@ def export(trained: Path, path: Path) -> None:
         opset_version=OPSET,
         dynamo=False,
     )
-
-
-def _with_softmax(model: "torch.nn.Module") -> "torch.nn.Module":
-    import torch
-
-    class Probabilities(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-            return torch.softmax(self.model(pixels), dim=-1)
-
-    return Probabilities().eval()
 
 
 def quantise(source: Path, target: Path, records: pd.DataFrame, description: dict[str, Any]) -> None:

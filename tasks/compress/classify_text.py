@@ -1,16 +1,13 @@
 """ONNX export and quantisation of a text classifier."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from tasks import text_model
 from tasks.compress.quantise import quantise as dynamically
 from tasks.recipe import Recipe
-
-if TYPE_CHECKING:
-    import torch
 
 OPSET = 17
 """The newest operator set that the tracing exporter of torch 2.13 knows by heart."""
@@ -32,7 +29,7 @@ def export(trained: Path, path: Path) -> None:
     ids, mask = torch.tensor([[2, 3, 4], [2, 3, 0]]), torch.tensor([[1, 1, 1], [1, 1, 0]])
     batch, tokens = {0: "batch"}, {0: "batch", 1: "tokens"}
     torch.onnx.export(
-        _answering(text_model.load(trained)),
+        text_model.answering(trained),
         (ids, mask),
         str(path),
         input_names=["input_ids", "attention_mask"],
@@ -41,21 +38,6 @@ def export(trained: Path, path: Path) -> None:
         opset_version=OPSET,
         dynamo=False,
     )
-
-
-def _answering(model: "torch.nn.Module") -> "torch.nn.Module":
-    import torch
-
-    class Answering(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            embedded = self.model.embedded(input_ids, attention_mask)  # type: ignore[operator]
-            return torch.softmax(self.model.head(embedded), dim=-1), embedded  # type: ignore[operator]
-
-    return Answering().eval()
 
 
 def quantise(source: Path, target: Path, _records: pd.DataFrame, _description: dict[str, Any]) -> None:

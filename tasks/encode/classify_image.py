@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tasks import images
+from tasks import image_model, images
+
+if TYPE_CHECKING:
+    import torch
 
 FILES: tuple[str, ...] = ()
 """What has to lie beside the model's file: nothing, it scales and normalises the pixels itself."""
@@ -40,3 +43,8 @@ class Encoder:
 def encoder(_folder: Path, description: Mapping[str, Any]) -> Encoder:
     """The encoder of the model that model.json describes: `images` has the `size` and the `mode` of its input."""
     return Encoder(description["images"]["size"], description["images"]["mode"])
+
+
+def network(folder: Path) -> "torch.nn.Module":
+    """The trained model in `folder` in torch: it takes what `Encoder.inputs` gives, by name, and returns a tuple."""
+    return image_model.answering(folder)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks import tokens
+from tasks import text_model, tokens
 
 if TYPE_CHECKING:
+    import torch
     from tokenizers import Tokenizer
 
 FILES = ("tokenizer.json",)
@@ -42,3 +43,8 @@ class Encoder:
 def encoder(folder: Path, description: Mapping[str, Any]) -> Encoder:
     """The encoder of the model in `folder` (with tokenizer.json), which model.json describes (`max_tokens`)."""
     return Encoder(tokens.tokenizer(folder, description["max_tokens"]))
+
+
+def network(folder: Path) -> "torch.nn.Module":
+    """The trained model in `folder` in torch: it takes what `Encoder.inputs` gives, by name, and returns a tuple."""
+    return text_model.answering(folder)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks import registered, storage, tracking
+from tasks import inference, registered, storage, tracking
 from tasks.check import Check
 from tasks.errors import ServerError
 from tasks.recipe import Parity, Recipe
@@ -57,8 +57,9 @@ def parity(recipe: Recipe, folder: Path) -> Report:
 
 def check(recipe: Recipe, version: tracking.Version) -> Check:
     """Whether the version, as the registry holds it, answers over HTTP as it was evaluated. Raises ServerError."""
+    wanted = (FP32, *inference.ENGINE_FILES[recipe.serve.engine])
     with storage.scratch() as place:
-        found = parity(recipe, registered.fetched(version, recipe.name, place, (FP32,)))
+        found = parity(recipe, registered.fetched(version, recipe.name, place, wanted))
     return Check("parity", found.passed, found.reason, found.figures())
 
 

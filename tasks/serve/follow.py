@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks import registered, storage, tracking
+from tasks import inference, registered, storage, tracking
 from tasks.errors import TidemillError
 from tasks.recipe import Recipe
 from tasks.serve import live
@@ -93,8 +93,8 @@ class Follower:
 def opened(recipe: Recipe, version: tracking.Version, home: Path) -> Live:
     """The version loaded and probed. Raises TidemillError when it is not what was registered, or answers otherwise."""
     folder = home / "serve" / recipe.name
-    place = registered.fetched(version, recipe.name, folder)
-    found = live.load(place, version.number, recipe.threads)
+    place = registered.fetched(version, recipe.name, folder, inference.ENGINE_FILES[recipe.serve.engine])
+    found = live.load(place, version.number, recipe.threads, recipe.serve.engine)
     require_probes(found, place, recipe)
     _prune(folder, version.number)
     return found

@@ -7,9 +7,10 @@ from types import ModuleType
 
 from tasks import inference, storage
 from tasks.errors import TidemillError
+from tasks.recipe import Engine
 
-SAFE = (".onnx", ".json")
-"""What is read to serve. Neither runs code when it is loaded; a pickle would."""
+SAFE = ".onnx"
+"""What is served, with JSON (and safetensors, for torch) beside it. None runs code when it is loaded; a pickle would."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,7 @@ class Live:
     kind: ModuleType
 
 
-def load(folder: Path, version: int | None, threads: int) -> Live:
+def load(folder: Path, version: int | None, threads: int, engine: Engine = "onnx") -> Live:
     """The model that the folder's model.json says is served, after a short and a long answer.
 
     Raises TidemillError when a file is missing, damaged or of a form that could run code.
@@ -31,9 +32,9 @@ def load(folder: Path, version: int | None, threads: int) -> Live:
     if missing:
         raise TidemillError(f"{folder / inference.DESCRIPTION}: says no {missing[0]}; run compress again")
     served = str(description["served"])
-    if Path(served).suffix not in SAFE or Path(served).name != served:
+    if Path(served).suffix != SAFE or Path(served).name != served:
         raise TidemillError(f"{folder / inference.DESCRIPTION}: served is {served!r}; only an .onnx file beside it is")
-    model = inference.load(folder, served, threads)
+    model = inference.load(folder, served, threads, engine)
     live = Live(version, model, importlib.import_module(f"tasks.serve.{description['kind']}"))
     for content in live.kind.WARM_UP:
         live.kind.answers(model, [content])

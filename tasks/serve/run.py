@@ -31,7 +31,7 @@ IDLE_S = 75
 def serve_folder(recipe: Recipe, folder: Path, host: str, port: int) -> None:
     """Serve the model in `folder`, without keys, log or trial: parity asks it. Raises TidemillError, ServerError."""
     server = _state(recipe, host)
-    server.champion = live.load(folder, None, recipe.threads)
+    server.champion = live.load(folder, None, recipe.threads, recipe.serve.engine)
     listen(server, host, port)
 
 
