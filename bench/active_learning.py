@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from tasks.label.embeddings import of_texts
+from tasks.label.classify_text import of_texts
 from tasks.label.strategies import STRATEGIES, Candidates
 from tasks.markdown import table
 from tasks.records import record_id

@@ -1,6 +1,6 @@
 """Without a shift: how often does the loop ask somebody, or train something, over fifty daily windows?
 
-    python bench/loop.py --windows 50
+    python bench/loop.py --windows 50 [--seed 17]
 
 makes the project of `tidemill demo tide`, releases the model of product reviews, and lets other product reviews arrive,
 300 a day, drawn anew for each day. After each day the watch judges and the loop's first step runs, in this process; at
@@ -63,14 +63,15 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--windows", type=int, default=50)
-    windows = parser.parse_args().windows
+    parser.add_argument("--seed", type=int, default=17, help="deals the texts, and draws the days")
+    said = parser.parse_args()
     source = project_root()
-    texts = world.world(source)
+    texts = world.world(source, said.seed)
     with tempfile.TemporaryDirectory(prefix="tidemill-loop-") as folder:
         place = project.made(source, Path(folder) / "project", texts, studio=False)
         try:
             place.run("run", NAME)
-            print(table(["what", "times"], days(place, texts, windows)))
+            print(table(["what", "times"], days(place, texts, said.windows)))
             print(place.run("loop", NAME).strip().splitlines()[-1])
         finally:
             place.run("down")
@@ -85,7 +86,7 @@ def days(place: Project, texts: world.World, windows: int) -> list[tuple[str, st
     arrived = pd.concat([day[day["domain"] == world.HOME] for day in texts.days], ignore_index=True)
     known = answered(place, arrived)
     first = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=windows)
-    rng = np.random.default_rng(world.SEED)
+    rng = np.random.default_rng(texts.seed)
     before = Counter(entry.kind for entry in ledger.entries(place.home, NAME))
     for day in range(windows):
         drawn = known.iloc[rng.permutation(len(known))[:ROWS]].reset_index(drop=True)

@@ -1,13 +1,18 @@
 """A network that reads pixels and gives one score a class: built and loaded without pickle."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks import images as pictures
 from tasks import storage
 from tasks.errors import TidemillError
 from tasks.images import CHANNELS
 from tasks.model_files import CONFIG, WEIGHTS
+from tasks.recipe import Images
 
 if TYPE_CHECKING:
     import torch
@@ -56,10 +61,13 @@ def classifier(config: Mapping[str, Any], n_classes: int) -> "torch.nn.Module":
             self.register_buffer("mean", torch.tensor(config["mean"]).reshape(shape) * 255, persistent=False)
             self.register_buffer("scale", 1 / (torch.tensor(config["std"]).reshape(shape) * 255), persistent=False)
 
-        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        def planes(self, pixels: torch.Tensor) -> torch.Tensor:
             # Batch x height x width x channels is what torch calls channels-last: nothing is copied here.
             planes = pixels.permute(0, 3, 1, 2).to(self.mean.dtype)
-            return self.body((planes - self.mean) * self.scale)  # type: ignore[no-any-return]
+            return (planes - self.mean) * self.scale
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            return self.body(self.planes(pixels))  # type: ignore[no-any-return]
 
     made: torch.nn.Module = ImageClassifier()
     return made.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
@@ -161,6 +169,25 @@ def _fitting(missing: list[str], folder: Path, new: str) -> None:
     missing = [name for name in missing if new not in name]
     if missing:
         raise TidemillError(f"{folder / WEIGHTS}: lacks {len(missing)} tensors of its model, {missing[0]} first")
+
+
+def features(folder: Path, form: Images) -> Callable[[Sequence[bytes]], NDArray[np.float32]]:
+    """What turns images into features, images x width: those that the last layer of the base model in `folder` reads."""
+    import torch
+
+    config = of_base(folder, form.model_dump())
+    model = classifier(config, 1).eval()
+    load_base(model, folder)
+    # The network from nothing is a sequence that ends with its last layer and its scale.
+    read = model.body[:-2] if config["model_type"] == OWN else model.body.features  # type: ignore[index, union-attr]
+
+    def made(contents: Sequence[bytes]) -> NDArray[np.float32]:
+        pixels = pictures.batch(contents, config["images"]["size"], config["images"]["mode"])
+        with torch.inference_mode():
+            planes = model.planes(torch.from_numpy(pixels))  # type: ignore[operator]
+            return np.asarray(read(planes).float().numpy())  # type: ignore[operator]
+
+    return made
 
 
 def load(folder: Path) -> "torch.nn.Module":

@@ -22,6 +22,11 @@ def save(model: "torch.nn.Module", folder: Path, config: Mapping[str, Any]) -> N
     storage.write_text(folder / CONFIG, json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
+def digest(folder: Path) -> str:
+    """The sha256 of a base model's weights, as the manifest beside them says."""
+    return str(storage.read_json(folder / "manifest.json")["files"][WEIGHTS]["sha256"])
+
+
 def _plain(tensor: "torch.Tensor") -> "torch.Tensor":
     here = tensor.detach().cpu()
     return (here.float() if here.is_floating_point() else here).contiguous()

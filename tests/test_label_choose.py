@@ -1,15 +1,21 @@
 """Which records people are asked about."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from image_records import bars, shard
 from label_project import recipe_of, records_of
 
+from tasks import image_model, model_files, storage
 from tasks.label.choose import affordable, chosen, in_training, usable
 from tasks.label.pool import candidates, pool
 from tasks.label.strategies import STRATEGIES, Candidates, margins
+from tasks.label.vectors import vectors
+from tasks.paths import Paths
 from tasks.recipe import Label, Split
 
 CLASSES = 3
@@ -117,3 +123,19 @@ def test_candidates_are_the_same_whatever_the_order_in_which_records_came() -> N
     assert len(few) == 10
     shuffled = candidates(records.sample(frac=1, random_state=1), 10)
     assert set(few["record_id"]) == set(shuffled["record_id"])
+
+
+def test_images_have_vectors_with_and_without_a_base_model(tmp_path: Path) -> None:
+    records = shard(bars(30, seed=4)["image"].tolist())
+    paths, said = Paths(tmp_path, "shop"), recipe_of(kind="classify_image", train={"images": {"size": 12, "width": 4}})
+    grey = vectors(records, said, paths)
+    assert grey.shape == (30, 256)
+    assert np.allclose(np.linalg.norm(grey, axis=1), 1, atol=1e-5)
+    assert np.array_equal(vectors(records.head(3), said, paths), grey[:3]), "kept on disk"
+    config = image_model.from_nothing(said.train.images.model_dump())
+    model_files.save(image_model.classifier(config, 3), paths.base_model, config)
+    storage.write_json(paths.base_model / "manifest.json", {"files": {model_files.WEIGHTS: {"sha256": "0" * 64}}})
+    based = recipe_of(kind="classify_image", train={"base_model": {"url": "file:model"}})
+    features = vectors(records, based, paths)
+    assert features.shape == (30, 32)
+    assert np.allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)

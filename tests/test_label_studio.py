@@ -11,20 +11,22 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from image_records import bars, encoded, shard
 from label_project import TEXTS, fill, landed_labels, recipe_of
 from real_studio import RealStudio, annotate_as, task_of
 
 from flows import process_tree, server_state, servers, studio_access, studio_people
-from tasks import storage
+from tasks import shards, storage
 from tasks.annotate.run import run as annotate
 from tasks.annotations import label_rows
 from tasks.errors import ServerError, TidemillError
+from tasks.images import from_data_uri, opened
 from tasks.label import page, pull, push, review, run, stand_in, state, status
 from tasks.label.studio import connection, exchange, people, projects
 from tasks.label.studio.connection import Studio
 from tasks.paths import Paths
 from tasks.recipe import Labels
-from tasks.records import ADJUDICATED, STUDIO
+from tasks.records import ADJUDICATED, STUDIO, record_id
 
 pytest_plugins = ["tiny_project", "real_studio", "label_project"]
 pytestmark = [
@@ -50,6 +52,34 @@ def test_every_script_survives_the_way_there_and_back(studio: Studio, paths: Pat
         [ANN, "spam", 2.5, STUDIO]
     ]
     assert (paths.data / "labels.dvc").is_file()
+
+
+def test_images_are_asked_about_as_texts_are(studio: Studio, paths: Paths) -> None:
+    large = encoded(np.random.default_rng(1).integers(0, 255, (900, 700, 3)).astype(np.uint8))
+    contents = [*bars(8)["image"], large]
+    recipe = recipe_of(
+        kind="classify_image",
+        labels={"classes": ["left", "middle", "right"]},
+        label={"budget": 6, "overlap_share": 0.0, "strategy": "uncertain_diverse"},
+        train={},
+    )
+    records = shard(contents)
+    shards.land(paths.raw, records, [], records["collected_at"].iloc[0])
+    storage.write_table(paths.stage("prepare") / "records.parquet", records)
+    for _ in range(2):
+        run.run(recipe, paths)
+    project = projects.required(studio, push.mark("shop"), "shop")
+    numbers = [number for number, _ in exchange.task_keys(studio, project)]
+    shown = {task["data"]["record_id"]: task["data"]["image"] for task in exchange.exported(studio, project, numbers)}
+    sent = {name: from_data_uri(uri)[0] for name, uri in shown.items()}
+    small = dict(zip(records["record_id"][:-1], contents[:-1], strict=True))
+    assert {name: sent[name] for name in small} == small
+    copy = opened(sent[record_id(large)])
+    assert (copy.format, copy.size) == ("JPEG", (498, 640))
+    for number in numbers:
+        annotate_as(studio, number, ANN, "middle")
+    pull.run(recipe, paths)
+    assert set(landed_labels(paths)["record_id"]) == set(records["record_id"])
 
 
 def test_a_second_round_asks_about_nothing_twice_and_a_second_pull_lands_nothing(studio: Studio, paths: Paths) -> None:

@@ -9,7 +9,7 @@ import yaml
 
 from flows.demo.annotators import ERROR_RATE
 from flows.demo.project import NAME, Project
-from flows.demo.world import QUIET_DAYS, SEED, World
+from flows.demo.world import QUIET_DAYS, World
 from tasks import inference, registered, storage, tides
 from tasks.groups import group_keys
 from tasks.hash_split import by_hash
@@ -35,10 +35,10 @@ def teaching(project: Project, world: World) -> tuple[int, pd.DataFrame]:
     return used, arrived[by_hash(group_keys(arrived), recipe.split) == "train"].reset_index(drop=True)
 
 
-def at_random(project: Project, pool: pd.DataFrame, count: int) -> pd.DataFrame:
+def at_random(project: Project, pool: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
     """As many of the pool as the loop chose, drawn at random and labelled by the same stand-ins."""
     recipe = load(project.root / "recipes" / f"{NAME}.yaml")
-    rng = np.random.default_rng(SEED)
+    rng = np.random.default_rng(seed)
     drawn = pool.iloc[rng.permutation(len(pool))[:count]]
     known = dict(zip(pool["record_id"], pool["label"], strict=True))
     opinion = stand_in.answering(known, recipe.labels, ERROR_RATE, rng)

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from flows import settings
+from flows import process_tree, settings
 from flows.demo.world import World
 from tasks import storage
 from tasks.errors import TidemillError
@@ -18,6 +18,8 @@ from tasks.errors import TidemillError
 NAME = "tide"
 COPIED = ("tasks", "flows", "expectations", "dvc.yaml", "pyproject.toml", "requirements.lock", ".dvcignore")
 LOG = "demo.log"
+END_GRACE_S = 20.0
+"""A command that is told to end closes its run in Prefect first."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,29 @@ class Project:
     def run(self, *words: str, module: str = "flows.cli") -> str:
         """The output of `tidemill WORDS`. Raises TidemillError with its last line when it fails."""
         command = (sys.executable, "-m", module, *words)
-        done = subprocess.run(
-            command, cwd=self.root, env=self.environment, capture_output=True, text=True, check=False, errors="replace"
+        child = subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
         )
+        leader = process_tree.identity(child.pid)
+        try:
+            out, err = child.communicate()
+        except BaseException:  # Ctrl-C and SIGTERM too: a stage must not go on by itself
+            if leader is not None:
+                process_tree.end(leader, END_GRACE_S)
+            raise
         with (self.root / LOG).open("a", encoding="utf-8") as log:
-            log.write(f"$ {' '.join(words)}\n{done.stdout}{done.stderr}\n")
-        if done.returncode:
-            said = (done.stderr or done.stdout).strip().splitlines()
-            raise TidemillError(f"{' '.join(words)}: {said[-1] if said else done.returncode}; see {self.root / LOG}")
-        return done.stdout
+            log.write(f"$ {' '.join(words)}\n{out}{err}\n")
+        if child.returncode:
+            said = (err or out).strip().splitlines()
+            raise TidemillError(f"{' '.join(words)}: {said[-1] if said else child.returncode}; see {self.root / LOG}")
+        return out
 
 
 def made(source: Path, root: Path, world: World, *, studio: bool) -> Project:

@@ -39,14 +39,16 @@ class Story:
         self.say(self.lines[-1])
 
 
-def tide(source: Path, root: Path, say: Say, *, studio: bool) -> Figures:
-    """Play it in the new folder `root`, and leave report.md and report.html there. `source` is the project we are in.
+def tide(source: Path, root: Path, say: Say, seed: int, *, studio: bool) -> Figures:
+    """Play it in the new folder `root`, and leave report.md and report.html there.
+
+    `source` is the project we are in; `seed` deals the texts.
 
     Raises TidemillError when a step fails, or no version was promoted.
     """
     story = Story(say)
     story.tell("real texts: product reviews are the known world, film reviews and editorials the tide")
-    found = world(source)
+    found = world(source, seed)
     place = project.made(source, root, found, studio=studio)
     try:
         return _played(place, found, story, studio=studio)
@@ -128,7 +130,7 @@ def _figures(place: Project, found: World, story: Story, before: Path, quiet: in
         f"for comparison: the same training with {teach} of the tide drawn at random, and with all {len(pool):,}"
     )
     rivals = {
-        "random": comparison.trained(place, f"{NAME}_random", comparison.at_random(place, pool, teach)),
+        "random": comparison.trained(place, f"{NAME}_random", comparison.at_random(place, pool, teach, found.seed)),
         "all": comparison.trained(place, f"{NAME}_all", pool),
     }
     home = pd.concat([day[day["domain"] == "products"] for day in found.days], ignore_index=True)

@@ -12,8 +12,6 @@ from tasks.paths import Paths
 from tasks.recipe import Recipe, load
 
 HOME, NEW = "products", ("films", "editorials")
-SEED = 17
-
 TAUGHT = 2100
 """Product reviews that the first version learns from and is tested on; the others arrive as traffic."""
 QUIET_DAYS, TIDE_DAY, LATER_DAYS = 3, 1, 2
@@ -31,6 +29,8 @@ class World:
     taught: pd.DataFrame
     days: tuple[pd.DataFrame, ...]
     unseen: pd.DataFrame
+    seed: int
+    """By which the texts were dealt."""
 
     @property
     def truth(self) -> pd.DataFrame:
@@ -38,10 +38,10 @@ class World:
         return pd.concat(self.days, ignore_index=True)
 
 
-def world(root: Path) -> World:
+def world(root: Path, seed: int) -> World:
     """The texts of the recipe `feedback` dealt out by lot. They are fetched unless they are here."""
     texts = labelled(load(root / "recipes" / "feedback.yaml"), Paths(root, "feedback"))
-    rng = np.random.default_rng(SEED)
+    rng = np.random.default_rng(seed)
     home, new = (deck(texts[texts["domain"].isin(names)], rng) for names in ((HOME,), NEW))
     taught = home.take(TAUGHT)
     days = [home.take(QUIET_ROWS) for _ in range(QUIET_DAYS)]
@@ -49,7 +49,7 @@ def world(root: Path) -> World:
         arrived = round(rows * NEW_SHARE)
         mixed = pd.concat([home.take(rows - arrived), new.take(arrived)], ignore_index=True)
         days.append(mixed.iloc[rng.permutation(rows)].reset_index(drop=True))
-    return World(taught, tuple(days), new.take(UNSEEN))
+    return World(taught, tuple(days), new.take(UNSEEN), seed)
 
 
 @dataclass(eq=False)

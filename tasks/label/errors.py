@@ -6,13 +6,13 @@ import pandas as pd
 from tasks import shards, storage
 from tasks.errors import TidemillError
 from tasks.label import review, wrong
-from tasks.label.embeddings import embedded
 from tasks.label.pool import prepared
+from tasks.label.vectors import vectors
 from tasks.label_rows import classes_of_ratings, newest_answers
 from tasks.markdown import table
 from tasks.paths import Paths
 from tasks.recipe import Labels, Recipe
-from tasks.records import ADJUDICATED
+from tasks.records import ADJUDICATED, CONTENT_COLUMN
 
 WHY = "probably labelled wrong"
 SHOWN = 20
@@ -26,7 +26,7 @@ def run(recipe: Recipe, paths: Paths) -> None:
     """
     labelled = _labelled(recipe, paths)
     classes = pd.Index(recipe.labels.classes).get_indexer(pd.Index(labelled["label"])).astype(np.int64)
-    beliefs = wrong.out_of_fold(embedded(labelled, recipe, paths), classes, len(recipe.labels.classes), recipe.seed)
+    beliefs = wrong.out_of_fold(vectors(labelled, recipe, paths), classes, len(recipe.labels.classes), recipe.seed)
     answers = newest_answers(shards.landed(paths.labels, shards.LABEL_KEY))
     heard = wrong.with_votes(beliefs, votes(answers, labelled["record_id"], recipe.labels))
     doubted = suspects_of(labelled, classes, beliefs, recipe.labels.classes)
@@ -88,7 +88,7 @@ def suspects_of(
 def _labelled(recipe: Recipe, paths: Paths) -> pd.DataFrame:
     """The prepared records with their consensus."""
     agreed = storage.read_table(paths.stage("annotate") / "consensus.parquet", ["record_id", "label", "n_labels"])
-    labelled = prepared(recipe, paths)[["record_id", "text"]].merge(agreed, on="record_id")
+    labelled = prepared(recipe, paths)[["record_id", CONTENT_COLUMN[recipe.kind]]].merge(agreed, on="record_id")
     counts = labelled["label"].value_counts()
     few = [f"{name} has {counts.get(name, 0)}" for name in recipe.labels.classes if counts.get(name, 0) < wrong.FOLDS]
     if few:

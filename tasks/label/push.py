@@ -1,5 +1,6 @@
 """Chosen records into Label Studio: each once, whichever side dies in between."""
 
+import importlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -44,13 +45,21 @@ def tasks_of(records: pd.DataFrame, recipe: Recipe, champion: Champion | None) -
     """One task a record, with the champion's answer and how sure it is of it."""
     content = CONTENT_COLUMN[recipe.kind]
     columns = [content, *(name for name in SHOWN if name in records)]
-    rows = records[columns].astype("object").where(records[columns].notna(), None).to_dict(orient="records")
+    rows = data_of(records[columns], recipe)
     if champion is None:
         return [{"data": row} for row in rows]
     probabilities = champion.model.probabilities(records[content].tolist())
     name = f"{recipe.name}@{champion.version.number}"
     guesses = [_prediction(recipe, champion.model.classes, one, name) for one in probabilities]
     return [{"data": row, "predictions": [guess]} for row, guess in zip(rows, guesses, strict=True)]
+
+
+def data_of(records: pd.DataFrame, recipe: Recipe) -> list[dict[str, Any]]:
+    """The records as the data of tasks: contents as the page shows them, None for what is not known."""
+    kind, column = importlib.import_module(f"tasks.label.{recipe.kind}"), CONTENT_COLUMN[recipe.kind]
+    plain = records.astype("object").where(records.notna(), None)
+    rows = plain.assign(**{column: records[column].map(kind.shown)}).to_dict(orient="records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
 
 
 def _prediction(recipe: Recipe, classes: Sequence[str], one: NDArray[np.float32], name: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Review: what the annotators disagree on, and what is probably labelled wrong, goes to somebody with the last word."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
@@ -8,8 +8,8 @@ import pandas as pd
 from tasks import shards, storage
 from tasks.label.page import page
 from tasks.label.pool import prepared
-from tasks.label.push import mark, push
-from tasks.label.studio import exchange, projects
+from tasks.label.push import data_of, mark, push
+from tasks.label.studio import projects
 from tasks.label.studio.connection import Studio, connected, named
 from tasks.label_rows import newest_answers
 from tasks.markdown import table
@@ -66,13 +66,10 @@ def send(recipe: Recipe, paths: Paths, questions: pd.DataFrame) -> tuple[int, st
         return 0, ""
     content = CONTENT_COLUMN[recipe.kind]
     records = prepared(recipe, paths)[["record_id", content, "domain"]]
+    tasks = [{"data": row} for row in data_of(questions.merge(records, on="record_id"), recipe)]
     with connected() as studio:
         project = projects.ensured(studio, mark(recipe.name, "review"), settings(recipe))
-        return push(studio, project, _tasks(questions.merge(records, on="record_id"))), projects.page(studio, project)
-
-
-def _tasks(rows: pd.DataFrame) -> Sequence[exchange.Task]:
-    return [{"data": row} for row in rows.astype("object").where(rows.notna(), None).to_dict(orient="records")]
+        return push(studio, project, tasks), projects.page(studio, project)
 
 
 def settings(recipe: Recipe) -> dict[str, Any]:

@@ -10,15 +10,16 @@ from tasks.champion import Champion
 from tasks.errors import TidemillError
 from tasks.label import state
 from tasks.label.choose import Chosen, chosen, usable
-from tasks.label.embeddings import Vectors, embedded
 from tasks.label.pool import labelled_ids, nothing_left, pool, prepared
 from tasks.label.push import ensured_project, push, tasks_of
 from tasks.label.strategies import Candidates
 from tasks.label.studio import exchange, projects
 from tasks.label.studio.connection import Studio, connected
+from tasks.label.vectors import Vectors, vectors
 from tasks.markdown import table
 from tasks.paths import Paths
 from tasks.recipe import Recipe
+from tasks.records import CONTENT_COLUMN
 
 LABELLED_SAMPLE = 2000
 """Labelled records that a strategy compares with."""
@@ -67,25 +68,26 @@ def _chosen(open_records: pd.DataFrame, recipe: Recipe, paths: Paths, model: Cha
 
 def looked_at(rows: pd.DataFrame, recipe: Recipe, paths: Paths, model: Champion | None) -> Candidates:
     """The candidates for a strategy: probabilities at once, vectors when it asks for them."""
+    column = CONTENT_COLUMN[recipe.kind]
 
-    def vectors(positions: NDArray[np.int64]) -> Vectors:
-        return embedded(rows.iloc[positions], recipe, paths)
+    def vectors_at(positions: NDArray[np.int64]) -> Vectors:
+        return vectors(rows.iloc[positions], recipe, paths)
 
     def labelled() -> tuple[Vectors, NDArray[np.int64]]:
-        taught = _taught(paths)
+        taught = _taught(paths, column)
         classes = pd.Index(recipe.labels.classes).get_indexer(pd.Index(taught["label"]))
-        return embedded(taught, recipe, paths), classes.astype(np.int64)
+        return vectors(taught, recipe, paths), classes.astype(np.int64)
 
-    probabilities = model.model.probabilities(rows["text"].tolist()) if model is not None else None
-    return Candidates(len(rows), vectors, probabilities, labelled)
+    probabilities = model.model.probabilities(rows[column].tolist()) if model is not None else None
+    return Candidates(len(rows), vectors_at, probabilities, labelled)
 
 
-def _taught(paths: Paths) -> pd.DataFrame:
+def _taught(paths: Paths, column: str) -> pd.DataFrame:
     """A sample of the records that taught the present model; none before the first training."""
     file = paths.stage("split") / "train.parquet"
     if not file.is_file():
-        return pd.DataFrame({name: pd.Series(dtype="str") for name in ("record_id", "text", "label")})
-    return storage.read_table(file, ["record_id", "text", "label"]).head(LABELLED_SAMPLE)
+        return pd.DataFrame({name: pd.Series(dtype="str") for name in ("record_id", column, "label")})
+    return storage.read_table(file, ["record_id", column, "label"]).head(LABELLED_SAMPLE)
 
 
 def _tell(recipe: Recipe, paths: Paths, done: state.Round, added: int, address: str) -> None:
