@@ -5,80 +5,26 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
-import pandas as pd
 import pytest
-from small_project import Project, small_project
-from tiny_project import Servers
+from tide_project import answered, foreign, kinds, known_world, traffic
+from tiny_project import Project, Servers
 
 from flows import loop_chain, servers
-from tasks import inference, ledger, registered, storage, tides
-from tasks.evaluate.reference import text_statistics
-from tasks.label import by_file
-from tasks.paths import Paths
-from tasks.records import record_id
-from tasks.watch.window import STAMP
+from tasks import ledger
 
 pytest_plugins = ["tiny_project", "small_project"]
-
-FIRST = datetime.now(UTC).replace(microsecond=0) - timedelta(days=20)
-LOOP = {"labels_per_round": 320, "labels_per_month": 640, "strategy": "random", "ask": "file", "exam_share": 0.6}
-
-
-def foreign(count: int, seed: int) -> list[str]:
-    """English about things that the model's reader has never heard of."""
-    rng = np.random.default_rng(seed)
-    things = ["".join(rng.choice(list("bdfgklmnprst"), 3)) + "le" for _ in range(600)]
-    frame = "the {} of this {} was not only {} but {} with their {} when we had been there for the {}"
-    return [frame.format(*rng.choice(things, 6)) for _ in range(count)]
-
-
-def traffic(project: Project, name: str, texts: list[str], day: int, version: int) -> None:
-    """A day's answers of the present model in the log, as the endpoint writes them."""
-    folder = project.root / "data" / name / "compress"
-    model = inference.load(folder, registered.served_file(folder), 2)
-    found = [model.answers([row]) for row in model.encoder.rows(texts)]
-    scores = np.vstack([each.probabilities for each in found])
-    at = pd.Series([FIRST + timedelta(days=day, minutes=i) for i in range(len(texts))], dtype="datetime64[us, UTC]")
-    rows = text_statistics(texts).assign(
-        at=at,
-        version=version,
-        arm="champion",
-        record_id=[record_id(text) for text in texts],
-        text=texts,
-        predicted=[model.classes[place] for place in scores.argmax(axis=1)],
-        confidence=scores.max(axis=1),
-        embedding=[each.embeddings[0].astype("f2") for each in found if each.embeddings is not None],
-        latency_ms=1.0,
-    )
-    written = FIRST + timedelta(days=day + 1)
-    storage.write_table(project.home / "traffic" / name / f"{written.strftime(STAMP)}-abcdef.parquet", rows)
-
-
-def kinds(project: Project, name: str) -> list[str]:
-    return [entry.kind for entry in ledger.entries(project.home, name)]
 
 
 @pytest.mark.slow
 def test_an_alarm_becomes_a_promotion_and_the_alarm_is_gone(
     small_template: Path, live_servers: Servers, tmp_path: Path
 ) -> None:
-    settings: dict[str, Any] = {
-        "loop": LOOP,
-        "label": {"overlap_share": 0.0},
-        "drift": {"window_rows": 100},
-        "gate": {"max_latency_ms": None, "max_latency_ratio": None},
-    }
-    project = small_project(small_template, tmp_path, live_servers, "looped", **settings)
-    project.tidemill("run", "looped")
-    paths = Paths(project.root, "looped")
-    known = storage.read_table(paths.stage("split") / "test.parquet")["text"].tolist()
-    traffic(project, "looped", known, 0, 1)
+    project = known_world(small_template, tmp_path, live_servers, "looped")
     assert "no alarm is open: nobody is asked, nothing is trained" in project.tidemill("loop", "looped")
     assert kinds(project, "looped") == ["verdict", "promotion"]
 
@@ -97,10 +43,7 @@ def test_an_alarm_becomes_a_promotion_and_the_alarm_is_gone(
     assert told["next"] == "wait"
     assert [each["kind"] for each in told["chain"]] == ["drift", "question"]
 
-    file = by_file.file(paths, tides.standing(ledger.entries(project.home, "looped")))
-    questions = pd.read_csv(file, keep_default_na=False)
-    assert len(questions) == 320
-    storage.write_text(file, questions.assign(label="0", annotator="ann").to_csv(index=False))
+    assert len(answered(project, "looped")) == 320
     assert "promotion" in project.tidemill("loop", "looped")
     entries = ledger.entries(project.home, "looped")[2:]
     assert [entry.kind for entry in entries] == ["drift", "question", "answers", "verdict", "promotion"]
