@@ -17,10 +17,11 @@ from tasks import inference, storage
 from tasks.annotate.run import run as annotate
 from tasks.collect.run import run as collect
 from tasks.compress.run import run as compress
+from tasks.evaluate.classify_image import attribution
 from tasks.evaluate.run import run as evaluate
 from tasks.fingerprint.run import run as fingerprint
 from tasks.fingerprint.sections import view
-from tasks.images import media_type, opened
+from tasks.images import from_data_uri, media_type, opened
 from tasks.paths import Paths
 from tasks.prepare.looks import near_copies
 from tasks.prepare.run import run as prepare
@@ -103,6 +104,25 @@ def test_the_report_shows_the_worst_errors_as_pictures_and_fetches_nothing(digit
     assert "test images that the model never saw" in page
     words = re.sub(r'class="text"|<style>.*?</style>', "", page, flags=re.DOTALL)
     assert re.findall(r".{20}\btexts?\b.{20}", words) == []
+
+
+def test_an_attribution_colours_the_places_that_the_answer_hangs_on() -> None:
+    class Bright:
+        """Sure of class 1 by how bright the upper left corner is."""
+
+        @staticmethod
+        def probabilities(contents: list[bytes]) -> np.ndarray:
+            corners = np.array([np.asarray(opened(content).convert("L"))[:2, :2].mean() / 255 for content in contents])
+            return np.stack([1 - corners, corners], axis=1)
+
+    pixels = np.full((12, 12, 3), 200, dtype=np.uint8)
+    content, _ = from_data_uri(attribution(encoded(pixels), 1, Bright()))
+    found = np.asarray(opened(content)).astype(int)
+    assert found[0, 0].tolist() != [200, 200, 200]
+    assert found[0, 0, 0] > found[0, 0, 2], "orange: grey there costs the class"
+    assert (found[2:, 2:] == 200).all()
+    other, _ = from_data_uri(attribution(encoded(pixels), 0, Bright()))
+    assert np.asarray(opened(other))[0, 0, 2] > np.asarray(opened(other))[0, 0, 0], "blue: it speaks against the other"
 
 
 def test_traffic_is_compared_by_what_can_be_measured_of_an_image(digits: Paths) -> None:

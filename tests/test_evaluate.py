@@ -392,13 +392,13 @@ def test_the_worst_error_is_where_model_and_people_are_surest_of_different_thing
     test[[f"share_{name}" for name in CLASSES]] = shares
     surest = np.array([(0.1, 0.8, 0.1), (0.05, 0.9, 0.05), (0.2, 0.6, 0.2), (0.3, 0.3, 0.4)])
     answers = Answers(CLASSES, np.array([0, 0, 1, 2]), {"fp32": surest}, "fp32", {})
-    found = worst_errors(test, answers, shown)
+    found = worst_errors(test, answers, shown, lambda record, place: "")
     assert [(error.confidence, error.label, error.predicted) for error in found] == [
         (0.8, "negative", "neutral"),
         (0.9, "negative", "neutral"),
     ]
-    assert len(worst_errors(test, answers, shown, count=1)) == 1
-    assert worst_errors(test, replace(answers, truth=surest.argmax(axis=1)), shown) == []
+    assert len(worst_errors(test, answers, shown, lambda record, place: "", count=1)) == 1
+    assert worst_errors(test, replace(answers, truth=surest.argmax(axis=1)), shown, lambda record, place: "") == []
 
 
 def test_long_texts_are_cut_where_the_table_ends() -> None:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from tasks.evaluate.baselines import tfidf, vader
 from tasks.evaluate.reference import text_statistics
+from tasks.inference import Model
 from tasks.recipe import Recipe
 from tasks.statistics import IntArray
 
@@ -32,6 +33,11 @@ def methods(
 def statistics(test: pd.DataFrame) -> pd.DataFrame:
     """What later traffic is compared by: characters, words, share of other characters than letters."""
     return text_statistics(test["text"].tolist())
+
+
+def attribution(_content: str, _place: int, _model: Model) -> str:
+    """Nothing: the words of a text are explained on the endpoint's page, one text at a time."""
+    return ""
 
 
 def shown(record: pd.Series) -> str:

@@ -19,7 +19,7 @@ from tasks.evaluate.humans import humans, leave_one_out
 from tasks.evaluate.reference import reference_window, with_embeddings
 from tasks.evaluate.report import Subject, report
 from tasks.evaluate.scores import Figures, metrics
-from tasks.evaluate.worst import worst_errors
+from tasks.evaluate.worst import Explained, worst_errors
 from tasks.paths import Paths
 from tasks.progress import progress
 from tasks.recipe import Recipe
@@ -40,7 +40,7 @@ class Evaluation:
 
 
 def evaluate(
-    test: pd.DataFrame, labels: pd.DataFrame, answers: Answers, recipe: Recipe, subject: Subject
+    test: pd.DataFrame, labels: pd.DataFrame, answers: Answers, recipe: Recipe, subject: Subject, explained: Explained
 ) -> Evaluation:
     """Everything that follows from the answers to the test rows and the label rows of all records."""
     resampling = Resampling(subject.samples, subject.confidence, recipe.seed)
@@ -54,7 +54,7 @@ def evaluate(
         figures,
         table,
         reference_window(kind.statistics(test), table, recipe.drift.reference_rows),
-        report(subject, figures, answers, worst_errors(test, answers, kind.shown)),
+        report(subject, figures, answers, worst_errors(test, answers, kind.shown, explained)),
         card(figures, subject.confidence, subject.noun),
     )
 
@@ -117,14 +117,18 @@ def run(recipe: Recipe, paths: Paths) -> None:
     forms = {form: probabilities(models, file, contents, recipe) for form, file in files.items()}
     answers = Answers(recipe.labels.classes, truth, forms, served_form(models), simple)
     sizes = {file: (models / file).stat().st_size for file in files.values()}
-    noun = importlib.import_module(f"tasks.evaluate.{recipe.kind}").NOUN
-    subject = Subject(recipe.title, noun, sizes, recipe.evaluate.confidence, recipe.evaluate.bootstrap_samples)
-    with threadpool_limits(recipe.threads):
-        found = evaluate(test, read_labels(paths.labels), answers, recipe, subject)
+    kind = importlib.import_module(f"tasks.evaluate.{recipe.kind}")
+    subject = Subject(recipe.title, kind.NOUN, sizes, recipe.evaluate.confidence, recipe.evaluate.bootstrap_samples)
     served = inference.load(models, FILES[answers.served], recipe.threads)
+
+    def explained(record: pd.Series, place: int) -> str:
+        return str(kind.attribution(record[column], place, served))
+
+    with threadpool_limits(recipe.threads):
+        found = evaluate(test, read_labels(paths.labels), answers, recipe, subject, explained)
     found = replace(found, reference=with_embeddings(found.reference, test.set_index("record_id")[column], served))
     write(found, paths.stage("evaluate"))
-    print(words.headline(found.figures, noun), flush=True)
+    print(words.headline(found.figures, kind.NOUN), flush=True)
 
 
 def write(found: Evaluation, folder: Path) -> None:

@@ -1,6 +1,5 @@
 """Serving an image classifier: what a record is, and how a model answers some of them."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,11 +16,8 @@ LONGEST = 20_000_000
 """Characters of the URI; recipe.serve.body_kb is usually met before."""
 
 METHOD = "occlusion (Zeiler and Fergus 2014): what the class loses without them"
-PARTS = 6
-"""The image is looked at without each of 6 x 6 places."""
 
-GREY = 128
-WARM_UP = (images.data_uri(images.png(np.full((8, 8), GREY, dtype=np.uint8))),)
+WARM_UP = (images.data_uri(images.png(np.full((8, 8), images.GREY, dtype=np.uint8))),)
 
 
 def checked(record: Mapping[str, Any]) -> str:
@@ -69,15 +65,10 @@ def identity(content: str | bytes) -> str:
 def parts(content: str) -> list[tuple[dict[str, Any], str]]:
     """Each place of the image as JSON values (left, top, right, bottom, in pixels), with the image grey there."""
     pixels = np.asarray(images.opened(_bytes(content)).convert("RGB"))
-    rows, columns = (np.linspace(0, length, PARTS + 1).astype(int).tolist() for length in pixels.shape[:2])
-    found = []
-    for (top, bottom), (left, right) in itertools.product(itertools.pairwise(rows), itertools.pairwise(columns)):
-        if top < bottom and left < right:
-            without = pixels.copy()
-            without[top:bottom, left:right] = GREY
-            place = {"left": left, "top": top, "right": right, "bottom": bottom}
-            found.append((place, images.data_uri(images.png(without))))
-    return found
+    return [
+        (dict(zip(("left", "top", "right", "bottom"), box, strict=True)), images.data_uri(images.png(without)))
+        for box, without in images.occluded(pixels)
+    ]
 
 
 def statistics(content: str | bytes) -> Mapping[str, float]:
