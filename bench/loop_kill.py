@@ -2,8 +2,9 @@
 
     python bench/loop_kill.py --points 20
 
-plays a tide on a small real project once without a kill, then once more with half of the kills between the alarm and
-the question, the other half between the answers and the verdict. Prints a line a kill and what differs in the end.
+plays a tide on a small real project once without a kill, then again and again with kills between the alarm and the
+question and between the answers and the verdict, until there were so many. Prints a line a kill and what differs in the
+end of each tide.
 """
 
 import argparse
@@ -34,13 +35,12 @@ class Kills:
     """Kills at random moments of as long as the loop takes without them (seconds, by phase)."""
 
     seconds: dict[str, float]
-    points: int
     luck: random.Random
     done: int = 0
 
     def disturb(self, project: Project, name: str, phase: str) -> None:
-        """Start `tidemill loop` and kill it, so many times or until it has ended by itself."""
-        for _ in range(self.points):
+        """Start `tidemill loop` and kill it until it has ended by itself."""
+        while True:
             delay, stage_too = self.luck.uniform(0, self.seconds[phase]), self.luck.random() < 1 / 2
             at = killed(project, name, delay, stage_too)
             if at is None:
@@ -126,18 +126,23 @@ def main() -> int:
         calm, seconds = played(place, "calm", None)
         print(f"uninterrupted: {', '.join(f'{phase} {took:.1f} s' for phase, took in seconds.items())}", flush=True)
         print(f"its chain: {' > '.join(kind for kind, _ in calm.chain)}", flush=True)
-        kills = Kills(seconds, said.points // 2, random.Random(said.seed))
-        disturbed, _ = played(place, "disturbed", kills)
-    others = [
-        name
-        for name in ("chain", "weights", "asked", "landed", "answers")
-        if getattr(calm, name) != getattr(disturbed, name)
-    ]
-    faults = [f"other {name}" for name in others] + disturbed.faults
-    if "chain" in others:
-        print(f"its chain: {' > '.join(kind for kind, _ in disturbed.chain)}")
-    print(f"{kills.done} kills: {'; '.join(faults) or 'the same chain, questions, answers and weights; nothing twice'}")
-    return 1 if faults else 0
+        kills, good, number = Kills(seconds, random.Random(said.seed)), True, 0
+        while kills.done < said.points:
+            number += 1
+            disturbed, _ = played(place, f"disturbed_{number}", kills)
+            good &= not (faults := differences(calm, disturbed))
+            print(f"     tide {number}: {'; '.join(faults) or 'as if never killed'}", flush=True)
+    print(
+        f"{kills.done} kills in {number} tides: {'the same chain, questions, answers and weights' if good else 'see above'}"
+    )
+    return 0 if good else 1
+
+
+def differences(calm: Told, disturbed: Told) -> list[str]:
+    """What the kills have changed."""
+    names = ("chain", "weights", "asked", "landed", "answers")
+    others = [f"other {name}" for name in names if getattr(calm, name) != getattr(disturbed, name)]
+    return others + disturbed.faults
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks import efficientnet, storage
 from tasks import images as pictures
-from tasks import storage
 from tasks.errors import TidemillError
 from tasks.images import CHANNELS
 from tasks.model_files import CONFIG, WEIGHTS
@@ -115,23 +115,24 @@ def _network(config: Mapping[str, Any], n_classes: int) -> "torch.nn.Module":
 
 
 def _pretrained(config: Mapping[str, Any], n_classes: int) -> "torch.nn.Module":
-    """The vision model of transformers that `config` describes, its pooled features, one linear layer."""
+    """The vision model that `config` describes, its pooled features, one linear layer."""
     import torch
-    from transformers import AutoConfig, AutoModel
 
-    own = ("images", "mean", "std", "classes", "architectures")
-    described = AutoConfig.for_model(**{name: value for name, value in config.items() if name not in own})
+    of_lite0 = config["model_type"] == efficientnet.LITE0
 
     class Pretrained(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.encoder = AutoModel.from_config(described).eval()  # type: ignore[no-untyped-call]
+            self.encoder = efficientnet.network() if of_lite0 else _of_transformers(config)
+            self.encoder.eval()
             size = config["images"]["size"]
             with torch.no_grad():
                 width = self.features(torch.zeros(1, len(config["mean"]), size, size)).shape[-1]
             self.head = torch.nn.Linear(width, n_classes)
 
         def features(self, planes: torch.Tensor) -> torch.Tensor:
+            if of_lite0:
+                return self.encoder(planes)  # type: ignore[no-any-return]
             found = self.encoder(pixel_values=planes)
             pooled = getattr(found, "pooler_output", None)
             if pooled is not None:
@@ -143,6 +144,15 @@ def _pretrained(config: Mapping[str, Any], n_classes: int) -> "torch.nn.Module":
             return self.head(self.features(planes))  # type: ignore[no-any-return]
 
     return Pretrained()
+
+
+def _of_transformers(config: Mapping[str, Any]) -> "torch.nn.Module":
+    from transformers import AutoConfig, AutoModel
+
+    own = ("images", "mean", "std", "classes", "architectures")
+    described = AutoConfig.for_model(**{name: value for name, value in config.items() if name not in own})
+    made: torch.nn.Module = AutoModel.from_config(described)  # type: ignore[no-untyped-call]
+    return made
 
 
 def load_base(model: "torch.nn.Module", folder: Path) -> None:

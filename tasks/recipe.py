@@ -206,11 +206,22 @@ class BaseModelOrigin(Origin):
         r"|registry:[a-z][a-z0-9_]*@([1-9][0-9]*|champion|challenger)$)",
         description="as of a source, or registry:RECIPE@VERSION, a version of our own (a number, champion, challenger)",
     )
+    architecture: Literal["efficientnet_lite0"] | None = Field(
+        None,
+        description="weights that are published as a pickle alone: `member` is that file, its tensors are taken "
+        "(no code is run) and kept as safetensors; needs a sha256",
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _in_short(cls, value: Any) -> Any:
         return {"url": f"registry:{value}", "licence": "our own"} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _pickles_are_pinned(self) -> "BaseModelOrigin":
+        if self.architecture and self.sha256 is None:
+            raise ValueError(f"architecture {self.architecture}: its weights are a pickle, which needs a sha256")
+        return self
 
 
 class Images(Strict):

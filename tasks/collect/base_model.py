@@ -1,5 +1,6 @@
 """The pretrained model that training starts from: three files that hold no code, and a manifest written last."""
 
+import io
 import json
 import shutil
 import tempfile
@@ -12,7 +13,7 @@ from typing import IO
 
 import pandas as pd
 
-from tasks import storage, tracking
+from tasks import efficientnet, storage, tracking
 from tasks.collect import archive, hub
 from tasks.collect.origins import named, own_path, shown
 from tasks.errors import SourceError
@@ -32,6 +33,9 @@ FILES = {
 """What a model is made of, by kind: weights, how the network is built, how its input is made."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 """Weights in these run code when they are loaded; they are refused."""
+
+MOST_SAID = 200
+"""Characters of a library's message."""
 
 Files = Iterator[tuple[str, IO[bytes]]]
 
@@ -57,6 +61,9 @@ def staged(origin: BaseModelOrigin, kind: str, paths: Paths, fetch: Callable[[Or
     """
     folder = staging(paths)
     shutil.rmtree(folder, ignore_errors=True)
+    if origin.architecture is not None:
+        _converted(origin, folder, fetch)
+        return folder
     names, wanted = [], FILES[kind]
     for name, stream in _files(origin, wanted, paths, fetch):
         names.append(name)
@@ -67,6 +74,29 @@ def staged(origin: BaseModelOrigin, kind: str, paths: Paths, fetch: Callable[[Or
     if fault := _fault(names, needed) or _damage(folder, needed):
         raise SourceError(f"{named(origin)}: {fault}")
     return folder
+
+
+def _converted(origin: BaseModelOrigin, folder: Path, fetch: Callable[[Origin], Path]) -> None:
+    """Write the files of a network whose published weights are a pickle; torch reads tensors from it and runs nothing.
+
+    Raises SourceError when the file holds anything else, or is no such network's.
+    """
+    import torch
+    from safetensors.torch import save
+
+    found = [stream.read() for _, stream in archive.members(fetch(origin), origin.member, shown(origin.url))]
+    if len(found) != 1:
+        raise SourceError(f"{named(origin)}: member {origin.member!r} names {len(found)} files; the weights are one")
+    try:
+        published = torch.load(io.BytesIO(found[0]), weights_only=True, map_location="cpu")
+        weights = efficientnet.renamed(published)
+        efficientnet.network().load_state_dict(weights)
+    except Exception as error:  # whatever a foreign file can make of it
+        reason = " ".join(str(error).split())[:MOST_SAID]
+        raise SourceError(f"{named(origin)}: holds no weights of {origin.architecture} ({reason})") from error
+    storage.write_bytes(folder / WEIGHTS, save(dict(sorted(weights.items()))))
+    storage.write_json(folder / "config.json", efficientnet.CONFIG)
+    storage.write_json(folder / PREPROCESSOR, efficientnet.PREPROCESSOR)
 
 
 def land_model(folder: Path, paths: Paths, source: Reading, collected_at: pd.Timestamp) -> bool:
