@@ -119,7 +119,7 @@ def renamed(published: "dict[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
             continue
         if first == "_blocks":
             number, layer, *rest = rest
-            found[".".join(["blocks", number, IN_BLOCK[layer], *rest])] = weight
+            found[".".join(["blocks", number, IN_BLOCK[layer], *rest])] = weight.contiguous()
         else:
-            found[".".join([RENAMED[first], *rest])] = weight
+            found[".".join([RENAMED[first], *rest])] = weight.contiguous()
     return found

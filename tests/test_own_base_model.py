@@ -62,7 +62,7 @@ def published(file: Path, content: object) -> BaseModelOrigin:
 
 def test_weights_of_a_published_pickle_become_safetensors_and_its_code_is_not_run(tmp_path: Path) -> None:
     torch.manual_seed(2)
-    made = efficientnet.network().eval()
+    made = efficientnet.network().eval().to(memory_format=torch.channels_last)
     names = {ours: name for name, ours in efficientnet.RENAMED.items()}
     blocks = {ours: name for name, ours in efficientnet.IN_BLOCK.items()}
 
