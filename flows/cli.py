@@ -204,6 +204,23 @@ def collect(recipe: RecipeName) -> None:
 
 
 @app.command()
+def probe(
+    recipe: RecipeName,
+    again: Annotated[bool, typer.Option("--again", help="measure anew instead of reading the last probe")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how fast the recipe trains here with other threads and micro-batches; the recipe is left as it is."""
+    from dataclasses import asdict
+
+    from flows import steps, tables
+    from tasks.train import probe as probing
+
+    turn = steps.opened(recipe)
+    found = probing.probe(turn.recipe, turn.paths, again)
+    _print_json([asdict(way) for way in found]) if as_json else tables.show_probe(found, turn.recipe)
+
+
+@app.command()
 def recipes(as_json: AsJson = False) -> None:
     """List the recipes of this project."""
     from flows import recipe_list, tables

@@ -9,6 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows.servers import Report
+from tasks.recipe import Recipe
+from tasks.train.probe import Way
 
 COLOURS = {"healthy": "green", "external": "cyan", "stopped": "dim", "died": "red", "not answering": "red"}
 
@@ -59,6 +61,20 @@ def show_recipes(found: Sequence[Mapping[str, Any]]) -> None:
         fault = f"[red]{row['fault']}[/]" if row["fault"] else ""
         table.add_row(row["name"], row["kind"] or "", row["title"] or "", "yes" if row["listed"] else "no", fault)
     Console(highlight=False).print(table)
+
+
+def show_probe(ways: Sequence[Way], recipe: Recipe) -> None:
+    """Print the ways to train, the fastest first, and which of them the recipe says."""
+    own = (recipe.threads, recipe.train.micro_batch or recipe.train.batch_size)
+    table = _table("threads", "micro_batch", "rows a second", "")
+    for way in ways:
+        mine = (way.threads, way.micro_batch) == own
+        table.add_row(str(way.threads), str(way.micro_batch), f"{way.rows_a_second:,.0f}", "the recipe" if mine else "")
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(
+        "another way gives other bits: change it in the recipe (threads, train.micro_batch), and nowhere else"
+    )
 
 
 def show_checks(checks: Sequence[Mapping[str, Any]]) -> None:

@@ -78,6 +78,11 @@ class Paths:
         return self.home / "measurements" / self.recipe
 
     @property
+    def probes(self) -> Path:
+        """How fast training runs on this machine, in other ways than the recipe says."""
+        return self.home / "probes" / self.recipe
+
+    @property
     def release(self) -> Path:
         """The last release's outcome and card."""
         return self.home / "release" / self.recipe
@@ -104,7 +109,7 @@ class Paths:
 
     @property
     def embeddings(self) -> Path:
-        """Texts as vectors of the base model, kept because they take minutes."""
+        """Contents as vectors, kept because they take minutes."""
         return self.home / "embeddings" / self.recipe
 
     @property

@@ -27,6 +27,7 @@ from tasks.prepare.looks import near_copies
 from tasks.prepare.run import run as prepare
 from tasks.recipe import Recipe, load
 from tasks.split.run import run as split
+from tasks.train.probe import probe
 from tasks.train.run import run as train
 from tasks.validate.run import run as validate
 
@@ -104,6 +105,14 @@ def test_the_report_shows_the_worst_errors_as_pictures_and_fetches_nothing(digit
     assert "test images that the model never saw" in page
     words = re.sub(r'class="text"|<style>.*?</style>', "", page, flags=re.DOTALL)
     assert re.findall(r".{20}\btexts?\b.{20}", words) == []
+
+
+def test_a_probe_is_measured_once_and_leaves_the_recipe_alone(digits: Paths) -> None:
+    said = load(ROOT / "recipes/digits.yaml")
+    ways = probe(said, digits)
+    assert (said.threads, said.train.batch_size) in {(way.threads, way.micro_batch) for way in ways}
+    assert [way.rows_a_second for way in ways] == sorted((way.rows_a_second for way in ways), reverse=True)
+    assert probe(said, digits) == ways
 
 
 def test_an_attribution_colours_the_places_that_the_answer_hangs_on() -> None:
