@@ -11,6 +11,9 @@ from flows.steps import Result
 DRIFT, QUIET = "tidemill.watch.drift", "tidemill.watch.quiet"
 """The events, whose resource is `tidemill.recipe.NAME` and whose payload is the verdict."""
 
+ALERT = "tidemill.watch.alert"
+"""The event of each alert that the recipe's thresholds raised; its payload is what was counted."""
+
 
 @flow(name="watch", flow_run_name="watch {recipe}")
 def watch(recipe: str) -> list[Result]:
@@ -29,4 +32,7 @@ def watch(recipe: str) -> list[Result]:
                 resource=loop_chain.resource(recipe),
                 payload=said,
             )
+            for alert in said["alerts"]:
+                window = {key: said[key] for key in ("version", "since", "until")}
+                emit_event(event=ALERT, resource=loop_chain.resource(recipe), payload={**window, **alert})
     return [watched]

@@ -345,6 +345,17 @@ class Drift(Strict):
     )
 
 
+class Alert(Strict):
+    """A threshold on a window of the traffic: it is told as an event, whether or not the world drifted."""
+
+    name: Name
+    label: str = Field(description="the class that is counted")
+    confidence: Share = Field(0.8, description="an answer counts from this confidence")
+    share: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="of the window's answers that count, from which the alert is raised"
+    )
+
+
 class Loop(Strict):
     """How far the loop may go by itself from a drift alarm to a new champion (docs/loop.md)."""
 
@@ -570,6 +581,7 @@ class Recipe(Strict):
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
     drift: Drift = Drift()
+    alerts: tuple[Alert, ...] = Field((), description="thresholds on each window that `tidemill watch` judges")
     loop: Loop = Loop()
     forget: Forget = Forget()
     serve: Serve = Serve()
@@ -591,6 +603,13 @@ class Recipe(Strict):
             f"split.test_sources names {name!r}, which is none of {sorted(known)}"
             for name in self.split.test_sources
             if name not in known
+        ]
+        alerts = [alert.name for alert in self.alerts]
+        faults += [f"alert name {name!r} is used twice" for name in sorted(set(alerts)) if alerts.count(name) > 1]
+        faults += [
+            f"alerts.{alert.name}: label {alert.label!r} is none of {', '.join(self.labels.classes)}"
+            for alert in self.alerts
+            if alert.label not in self.labels.classes
         ]
         if self.kind == "classify_text" and self.train.base_model is None:
             faults.append("train.base_model is missing; texts need a pretrained model")

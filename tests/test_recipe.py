@@ -18,7 +18,7 @@ def broken(tmp_path, before, after):
     return file
 
 
-@pytest.mark.parametrize("name", ["feedback", "inbox", "digits", "fashion", "cifar10"])
+@pytest.mark.parametrize("name", ["feedback", "inbox", "digits", "fashion", "cifar10", "finance"])
 def test_the_recipes_of_the_project_are_in_order(name):
     assert load(ROOT / f"recipes/{name}.yaml").name == name
 
@@ -55,7 +55,7 @@ def test_all_faults_are_told_at_once(tmp_path):
 
 
 def test_a_missing_recipe_names_those_that_are_there():
-    with pytest.raises(RecipeError, match="known are: cifar10, digits, fashion, feedback, inbox"):
+    with pytest.raises(RecipeError, match="known are: cifar10, digits, fashion, feedback, finance, inbox"):
         load(ROOT / "recipes/none.yaml")
 
 

@@ -1,10 +1,12 @@
 """Verdicts on a traffic log: which rows, which words, what is kept, and the flow on a real released version."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,6 +26,7 @@ from tasks.watch.window import STAMP, last_end, window
 pytest_plugins = ["tiny_project", "small_project"]
 
 FIRST = datetime(2026, 11, 1, tzinfo=UTC)
+ALERT = {"name": "any", "label": "positive", "confidence": 0.0, "share": 0.01}
 HOME, AWAY = "the film was good and the actors were fine", "the senate passed a budget on tuesday morning"
 
 
@@ -57,6 +60,19 @@ def log(folder: Path, table: pd.DataFrame) -> Path:
     file = folder / f"{written.strftime(STAMP)}-abc123.parquet"
     storage.write_table(file, table)
     return file
+
+
+def events(servers: Servers, name: str, resource: str) -> list[dict[str, Any]]:
+    """The events of a name about a resource, newest first; the server writes them down some seconds after they come."""
+    wanted = {"filter": {"event": {"name": [name]}, "resource": {"id": [resource]}}}
+    deadline = time.monotonic() + 60
+    found: list[dict[str, Any]] = []
+    while len(found) < 2 and time.monotonic() < deadline:
+        answer = httpx.post(f"{servers.urls['prefect']}/api/events/filter", json=wanted)
+        answer.raise_for_status()
+        found = answer.json()["events"]
+        time.sleep(0.5)
+    return found
 
 
 def recipe(tmp_path: Path, **drift: Any) -> Recipe:
@@ -197,7 +213,9 @@ def test_sides_without_rows_of_a_class_still_make_a_page(tmp_path: Path) -> None
 def test_the_watch_judges_the_champion_and_tells_prefect(
     small_template: Path, live_servers: Servers, tmp_path: Path
 ) -> None:
-    project: Project = small_project(small_template, tmp_path, live_servers, "watched", drift={"window_rows": 50})
+    project: Project = small_project(
+        small_template, tmp_path, live_servers, "watched", drift={"window_rows": 50}, alerts=[ALERT]
+    )
     project.tidemill("run", "watched")
     paths = Paths(project.root, "watched")
     assert "no verdict: 0 answers of watched@1" in project.tidemill("watch", "watched")
@@ -212,5 +230,8 @@ def test_the_watch_judges_the_champion_and_tells_prefect(
     log(project.home / "traffic" / "watched", moved)
     said = json.loads(project.tidemill("watch", "watched", "--json"))
     assert said["alarm"]
+    told = events(live_servers, "tidemill.watch.alert", "tidemill.recipe.watched")
+    assert [each["payload"]["name"] for each in told] == ["any", "any"]
+    assert told[0]["payload"] | said["alerts"][0] == told[0]["payload"]
     assert "drift" in project.tidemill("ledger", "watched")
     assert json.loads(project.tidemill("watch", "watched", "--json")) is None

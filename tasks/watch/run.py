@@ -11,7 +11,7 @@ from tasks import ledger, storage, tracking
 from tasks.errors import TidemillError
 from tasks.paths import Paths
 from tasks.recipe import Recipe
-from tasks.watch import accuracy, alarm, energy, tables, telling, words
+from tasks.watch import accuracy, alarm, alerts, energy, tables, telling, words
 from tasks.watch.tables import Dataset
 from tasks.watch.verdict import EMBEDDING, Rule, Verdict, verdict
 from tasks.watch.window import STAMP, Window, last_end, window
@@ -42,7 +42,7 @@ def run(recipe: Recipe, paths: Paths) -> None:
     outcome = judged(recipe, before, found, champion.number, texts(paths))
     show(paths, before, found.rows, outcome)
     keep(paths, outcome)
-    print(telling.headline(outcome), flush=True)
+    print("\n".join([telling.headline(outcome), *map(telling.alert, outcome["alerts"])]), flush=True)
 
 
 def verdicts(paths: Paths) -> list[Path]:
@@ -64,7 +64,7 @@ def texts(paths: Paths) -> pd.DataFrame:
 
 
 def judged(recipe: Recipe, before: pd.DataFrame, found: Window, version: int, known: pd.DataFrame) -> dict[str, Any]:
-    """The verdict, the words that moved and the accuracy that is estimated, as JSON values."""
+    """The verdict, the words that moved, the accuracy that is estimated and the alerts, as JSON values."""
     settings = recipe.drift
     level = alarm.level(settings.false_alarms_per_month, found.days)
     said = verdict(tables.of_table(before), found.rows, Rule(level, settings.smallest_effect, recipe.seed))
@@ -79,6 +79,7 @@ def judged(recipe: Recipe, before: pd.DataFrame, found: Window, version: int, kn
         **_plain(said),
         "words": [asdict(each) for each in moved_words(said, before, found.rows, known)],
         **_estimated(before, found.rows),
+        "alerts": [asdict(each) for each in alerts.raised(recipe.alerts, found.rows)],
     }
 
 

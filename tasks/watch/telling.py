@@ -34,7 +34,16 @@ def card(outcome: dict[str, Any]) -> str:
         parts += ["What moved:", _moves(outcome["moves"])]
     if outcome["words"]:
         parts += ["Words that are more or less common in what the reference knows least:", _words(outcome["words"])]
-    return "\n\n".join([*parts, *outcome["sentences"]]) + "\n"
+    told = [f"**{alert(each)}**" for each in outcome["alerts"]]
+    return "\n\n".join([*parts, *told, *outcome["sentences"]]) + "\n"
+
+
+def alert(raised: dict[str, Any]) -> str:
+    """One alert in a line: its name, what was counted, and the recipe's threshold."""
+    return (
+        f"ALERT {raised['name']}: {raised['counted']:,} of {raised['rows']:,} answers ({raised['counted'] / raised['rows']:.1%}) are "
+        f"{raised['label']} with a confidence of {raised['confidence']:g} or more; told from {raised['share']:.1%}"
+    )
 
 
 def _rule(outcome: dict[str, Any]) -> str:
