@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from flows.servers import Report
-from tasks.recipe import Recipe
-from tasks.train.probe import Way
+
+if TYPE_CHECKING:
+    from tasks.recipe import Recipe
+    from tasks.train.probe import Way
 
 COLOURS = {"healthy": "green", "external": "cyan", "stopped": "dim", "died": "red", "not answering": "red"}
 
@@ -63,7 +65,7 @@ def show_recipes(found: Sequence[Mapping[str, Any]]) -> None:
     Console(highlight=False).print(table)
 
 
-def show_probe(ways: Sequence[Way], recipe: Recipe) -> None:
+def show_probe(ways: "Sequence[Way]", recipe: "Recipe") -> None:
     """Print the ways to train, the fastest first, and which of them the recipe says."""
     own = (recipe.threads, recipe.train.micro_batch or recipe.train.batch_size)
     table = _table("threads", "micro_batch", "rows a second", "")
