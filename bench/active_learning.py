@@ -21,8 +21,8 @@ from sklearn.linear_model import LogisticRegression
 from tasks.label.classify_text import of_texts
 from tasks.label.strategies import STRATEGIES, Candidates
 from tasks.markdown import table
+from tasks.metrics.classes import accuracy, weighted_f1
 from tasks.records import record_id
-from tasks.statistics import accuracy, weighted_f1
 
 SEEDS = range(5)
 THREADS = 1

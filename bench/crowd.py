@@ -20,8 +20,8 @@ from tasks.annotate.classes import votes
 from tasks.annotate.consensus import class_shares, consensus
 from tasks.annotate.spammers import suspected
 from tasks.markdown import table
+from tasks.metrics.classes import weighted_f1
 from tasks.recipe import Labels, load
-from tasks.statistics import weighted_f1
 
 SEEDS = range(5)
 OPINIONS = range(1, 11)

@@ -14,9 +14,11 @@ import numpy as np
 from scipy.stats import binomtest
 
 from tasks.check import Check
+from tasks.metrics.classes import METRICS
 from tasks.recipe import Gate
 from tasks.release.alpha_spending import Look, spent_at
-from tasks.release.contest import Answers, Contest
+from tasks.release.class_answers import answers
+from tasks.release.contest import Contest
 from tasks.release.gate import quality
 
 CLASSES, CANDIDATES = 3, 10
@@ -37,9 +39,14 @@ class Setting:
 
 def contest(setting: Setting, rng: np.random.Generator) -> Contest:
     """One pair of models on fresh rows."""
+    return answered(setting, *champion(setting, rng), rng)
+
+
+def champion(setting: Setting, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fresh rows: the true class, the domain, and what the champion answers."""
     truth = rng.integers(0, CLASSES, setting.rows)
     domains = np.array(setting.domains)[rng.integers(0, len(setting.domains), setting.rows)]
-    return answered(setting, truth, domains, _answers(truth, np.full(setting.rows, setting.right), rng), rng)
+    return truth, domains, _answers(truth, np.full(setting.rows, setting.right), rng)
 
 
 def answered(
@@ -52,7 +59,8 @@ def answered(
     # As sure as they are right: from 0.2 below their accuracy to 0.2 above.
     sure = setting.right + rng.uniform(-0.2, 0.2, (2, setting.rows)) + np.stack([gain, np.zeros(setting.rows)])
     sure = sure.clip(0, 1)
-    return Contest(truth, Answers(challenger, sure[0]), Answers(champion, sure[1]), {"domain": domains})
+    sides = [answers(truth, said, sure[place], CLASSES) for place, said in enumerate((challenger, champion))]
+    return Contest(METRICS, *sides, {"domain": domains})
 
 
 def _answers(truth: np.ndarray, right: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -71,7 +79,8 @@ def judged(setting: Setting, gate: Gate, pairs: int, seed: int = 1) -> Iterator[
 
 def single_number(pair: Contest) -> bool:
     """The other rule: the new model's accuracy is at least the old one's."""
-    return bool((pair.challenger.predicted == pair.truth).mean() >= (pair.champion.predicted == pair.truth).mean())
+    accuracy = METRICS["accuracy"].statistic
+    return bool(np.diff([accuracy(who.contributions.sum(axis=0)) for who in (pair.champion, pair.challenger)])[0] >= 0)
 
 
 def promoted(checks: Sequence[Check]) -> bool:
@@ -81,10 +90,10 @@ def promoted(checks: Sequence[Check]) -> bool:
 
 def candidates_until_promoted(setting: Setting, gate: Gate, candidates: int, rng: np.random.Generator) -> bool:
     """Whether any of so many challengers, none of them better, is promoted on the same rows."""
-    first = contest(setting, rng)
+    first = champion(setting, rng)
     for number in range(1, candidates + 1):
         alpha = gate.alpha if gate.reuse == "ignore" else spent_at(number, gate.alpha)
-        pair = answered(setting, first.truth, first.slices["domain"], first.champion.predicted, rng)
+        pair = answered(setting, *first, rng)
         if promoted(quality(pair, gate, Look(number, alpha), "the champion")):
             return True
     return False

@@ -7,11 +7,13 @@ import pytest
 from flows import outcome, tables
 from tasks.check import Check
 from tasks.ledger import Entry
+from tasks.metrics.classes import METRICS
 from tasks.recipe import Gate
 from tasks.release import budgets
 from tasks.release.alpha_spending import Look, next_look, spent_at
 from tasks.release.better import better
-from tasks.release.contest import Answers, Contest, advantage, enough_samples, luck
+from tasks.release.class_answers import answers as class_answers
+from tasks.release.contest import Contest, advantage, enough_samples, luck
 from tasks.release.gate import quality, succession
 from tasks.release.not_worse import Part, calibration, holm, judged, no_slice_worse
 from tasks.release.rows import fair_rows
@@ -22,13 +24,13 @@ GATE = Gate(bootstrap_samples=1000)
 FIRST = Look(1, 0.025)
 
 
-def contest(right_of_challenger, right_of_champion, domains=None):
+def contest(right_of_challenger, right_of_champion, domains=None, sure=0.8):
     """Two-class rows on which each model is right or wrong as said."""
     truth = np.arange(len(right_of_challenger)) % 2
     answers = [np.where(right, truth, 1 - truth) for right in (right_of_challenger, right_of_champion)]
-    sure = np.full(len(truth), 0.8)
+    sure = np.full(len(truth), sure)
     slices = {"domain": np.array(domains)} if domains is not None else {}
-    return Contest(truth, Answers(answers[0], sure), Answers(answers[1], sure), slices)
+    return Contest(METRICS, *(class_answers(truth, predicted, sure, 2) for predicted in answers), slices)
 
 
 def right_on(first, last, rows):
@@ -95,7 +97,7 @@ def test_the_interval_keeps_the_number_of_rows_of_each_domain():
     domains = ["a"] * 100 + ["b"] * 100
     pair = contest(right_on(0, 200, 200), right_on(100, 200, 200), domains)
     assert advantage(pair, "accuracy", 500).error == 0
-    assert advantage(Contest(pair.truth, pair.challenger, pair.champion), "accuracy", 500).error > 0
+    assert advantage(Contest(METRICS, pair.challenger, pair.champion), "accuracy", 500).error > 0
 
 
 def test_no_row_is_left_when_the_champion_has_seen_them_all():
@@ -152,7 +154,7 @@ def test_few_rows_on_which_both_agree_prove_no_equality():
 def test_a_boastful_challenger_is_worse_calibrated():
     right = np.random.default_rng(1).random(2000) < 0.8
     pair = contest(right, right)
-    boastful = Contest(pair.truth, Answers(pair.challenger.predicted, np.full(2000, 0.95)), pair.champion)
+    boastful = Contest(METRICS, contest(right, right, sure=0.95).challenger, pair.champion)
     (found,) = calibration(boastful, GATE)
     assert not found.passed
     assert found.figures["estimate"] == pytest.approx(-(0.95 - right.mean()) + abs(0.8 - right.mean()), abs=1e-6)

@@ -9,11 +9,11 @@ import pandas as pd
 
 from tasks import inference, storage
 from tasks.errors import PromiseError
+from tasks.metrics.classes import weighted_f1
 from tasks.paths import Paths
 from tasks.progress import progress
 from tasks.recipe import Recipe
 from tasks.records import CONTENT_COLUMN
-from tasks.statistics import weighted_f1
 
 FP32, INT8 = "model.onnx", "model.int8.onnx"
 

@@ -7,24 +7,14 @@ import numpy as np
 import pandas as pd
 
 from tasks.label_rows import classes_of_ratings, newest_answers
+from tasks.metrics.classes import METRICS, contributions
 from tasks.recipe import Labels
-from tasks.statistics import (
-    STATISTICS,
-    Difference,
-    FloatArray,
-    IntArray,
-    Interval,
-    Metric,
-    Resampling,
-    percentiles,
-    replicates,
-    tallies,
-)
+from tasks.statistics import Difference, FloatArray, IntArray, Interval, Resampling, percentiles, replicates
 
 FEWEST_LABELS = 3
 """A record needs so many: with two there is no consensus of the others."""
 
-METRICS: tuple[Metric, ...] = ("weighted_f1", "accuracy")
+COMPARED: tuple[str, ...] = ("weighted_f1", "accuracy")
 
 
 @dataclass(frozen=True)
@@ -33,9 +23,9 @@ class Comparison:
 
     records: int
     ratings: int
-    human: dict[Metric, Interval]
-    model: dict[Metric, Interval]
-    difference: dict[Metric, Difference]
+    human: dict[str, Interval]
+    model: dict[str, Interval]
+    difference: dict[str, Difference]
     """Model minus human, on the same resampled records."""
 
 
@@ -111,11 +101,11 @@ def compare(pairs: pd.DataFrame, predicted: IntArray, n_classes: int, resampling
     row, own, others = (pairs[column].to_numpy() for column in ("row", "own", "others"))
     starts = np.flatnonzero(np.diff(row, prepend=-1))
     weight = 1 / np.bincount(row)[row]
-    human = np.add.reduceat(tallies(others, own, n_classes) * weight[:, None], starts)
-    model = np.add.reduceat(tallies(others, predicted[row], n_classes) * weight[:, None], starts)
+    human = np.add.reduceat(contributions(others, own, n_classes) * weight[:, None], starts)
+    model = np.add.reduceat(contributions(others, predicted[row], n_classes) * weight[:, None], starts)
     estimates, low, high = _both(human, model, resampling)
     intervals = [Interval(*map(float, ends)) for ends in zip(estimates, low, high, strict=True)]
-    by_metric = [dict(zip(METRICS, intervals[start::3], strict=True)) for start in range(3)]
+    by_metric = [dict(zip(COMPARED, intervals[start::3], strict=True)) for start in range(3)]
     gaps = {name: Difference(gap.estimate, gap.low, gap.high) for name, gap in by_metric[2].items()}
     return Comparison(len(starts), len(pairs), by_metric[0], by_metric[1], gaps)
 
@@ -138,7 +128,7 @@ def _both(human: FloatArray, model: FloatArray, resampling: Resampling) -> tuple
 
     def statistic(totals: FloatArray) -> FloatArray:
         first, second = totals[..., :width], totals[..., width:]
-        pairs = [(STATISTICS[name](first), STATISTICS[name](second)) for name in METRICS]
+        pairs = [(METRICS[name].statistic(first), METRICS[name].statistic(second)) for name in COMPARED]
         return np.stack([value for one, two in pairs for value in (one, two, two - one)], axis=-1)
 
     rows = np.hstack([human, model])

@@ -9,18 +9,9 @@ import pandas as pd
 
 from tasks.evaluate.answers import Answers
 from tasks.evaluate.humans import Humans
+from tasks.metrics.classes import METRICS, confusion, interval, paired_difference
 from tasks.slices import slice_names
-from tasks.statistics import (
-    STATISTICS,
-    FloatArray,
-    Resampling,
-    confusion,
-    ece_interval,
-    interval,
-    paired_difference,
-    percentiles,
-    replicates,
-)
+from tasks.statistics import FloatArray, Resampling, ece_interval, percentiles, replicates
 
 DIGITS = 6
 
@@ -31,7 +22,7 @@ Figures = dict[str, Any]
 def everybody(answers: Answers, resampling: Resampling) -> Figures:
     """The metrics of the model, its forms and each baseline; for those with probabilities the calibration error."""
     figures: Figures = {
-        name: {metric: asdict(interval(answers.truth, predicted, metric, resampling)) for metric in STATISTICS}
+        name: {metric: asdict(interval(answers.truth, predicted, metric, resampling)) for metric in METRICS}
         for name, predicted in answers.by_name.items()
     }
     for name, probabilities in answers.forms.items():
@@ -47,7 +38,7 @@ def differences(answers: Answers, resampling: Resampling) -> Figures:
     return {
         name: {
             metric: asdict(paired_difference(answers.truth, answers.predicted, predicted, metric, *how))
-            for metric in STATISTICS
+            for metric in METRICS
         }
         for name, predicted in answers.by_name.items()
         if name not in ("model", answers.served)

@@ -15,7 +15,7 @@ def better(contest: Contest, gate: Gate, look: Look, rival: str) -> Check:
 
     The look's alpha is the largest chance to hold when there is none.
     """
-    if not len(contest.truth):
+    if not len(contest):
         return Check("better", False, f"no test row is left that {rival} has not learned from; collect new records")
     samples = enough_samples(gate, look.alpha)
     found = advantage(contest, gate.metric, samples)
@@ -28,7 +28,7 @@ def better(contest: Contest, gate: Gate, look: Look, rival: str) -> Check:
     words = "shown better" if shown else "shown worse" if high < 0 else "not shown better"
     reason = (
         f"{words}: {found.estimate:+.4f} {gate.metric} ({1 - 2 * look.alpha:.1%} interval {low:+.4f} to {high:+.4f}, "
-        f"p {p_value:.2g} against alpha {look.alpha:.2g}) on the same {len(contest.truth):,} test rows as {rival}; "
+        f"p {p_value:.2g} against alpha {look.alpha:.2g}) on the same {len(contest):,} test rows as {rival}; "
         f"a gain of {detectable:.4f} is found with {gate.power:.0%} power"
         f"{worn_out if look.alpha * (samples + 1) < 1 else ''}"
     )

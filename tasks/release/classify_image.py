@@ -8,6 +8,9 @@ import pandas as pd
 
 from tasks import images, inference, storage
 from tasks.release.broken import Broken
+from tasks.release.class_answers import ANSWER_COLUMNS, SIMPLEST, against_simplest, contest
+
+__all__ = ["ANSWER_COLUMNS", "SIMPLEST", "against_simplest", "broken_input", "contest", "steps"]
 
 
 def steps(folder: Path, contents: Sequence[bytes]) -> dict[str, list[str]]:

@@ -7,6 +7,9 @@ import pandas as pd
 
 from tasks import inference, storage, tokens
 from tasks.release.broken import Broken
+from tasks.release.class_answers import ANSWER_COLUMNS, SIMPLEST, against_simplest, contest
+
+__all__ = ["ANSWER_COLUMNS", "SIMPLEST", "against_simplest", "broken_input", "contest", "steps"]
 
 
 def steps(folder: Path, texts: Sequence[str]) -> dict[str, list[list[int]]]:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.metrics.metric import Metric
 from tasks.recipe import Gate
-from tasks.statistics import STATISTICS, FloatArray, IntArray, Metric, Resampling, replicates, tallies
+from tasks.statistics import LARGEST_DRAW, FloatArray, Resampling, replicates
 
 SEED = 17
 MOST_SAMPLES = 100_000
@@ -19,32 +20,37 @@ TAIL = 20
 
 @dataclass(frozen=True)
 class Answers:
-    """A model's answers: the number of the class it found most probable, and that probability."""
+    """A model's answers as the checks see them: what each row adds to sums."""
 
-    predicted: IntArray
-    confidence: FloatArray
+    contributions: FloatArray
+    """To the metrics of the answers' family, rows by columns."""
+    gaps: FloatArray | None = None
+    """To the calibration error, rows by bins; None where answers are no probabilities."""
+
+    def of(self, rows: NDArray[np.bool_]) -> "Answers":
+        """The answers to some of the rows."""
+        return Answers(self.contributions[rows], None if self.gaps is None else self.gaps[rows])
 
 
 @dataclass(frozen=True)
 class Contest:
-    """The same test rows, answered by both; one entry a row everywhere, a class is its number."""
+    """The same test rows, answered by both; one entry a row everywhere."""
 
-    truth: IntArray
+    metrics: Mapping[str, Metric]
+    """Of the answers' family, by name."""
     challenger: Answers
     champion: Answers
     slices: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """For each way of slicing the name of every row's slice."""
 
-    @property
-    def n_classes(self) -> int:
-        """One more than the largest number of a class."""
-        return 1 + max(int(codes.max()) for codes in (self.truth, self.challenger.predicted, self.champion.predicted))
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self.challenger.contributions)
 
     def of(self, rows: NDArray[np.bool_]) -> "Contest":
         """The same contest on some of the rows."""
-        parts = [Answers(who.predicted[rows], who.confidence[rows]) for who in (self.challenger, self.champion)]
         cut = {way: names[rows] for way, names in self.slices.items()}
-        return replace(self, truth=self.truth[rows], challenger=parts[0], champion=parts[1], slices=cut)
+        return replace(self, challenger=self.challenger.of(rows), champion=self.champion.of(rows), slices=cut)
 
 
 @dataclass(frozen=True)
@@ -73,13 +79,13 @@ def enough_samples(gate: Gate, alpha: float) -> int:
     return min(MOST_SAMPLES, max(gate.bootstrap_samples, math.ceil(TAIL / alpha)))
 
 
-def advantage(contest: Contest, metric: Metric, samples: int) -> Advantage:
+def advantage(contest: Contest, metric: str, samples: int) -> Advantage:
     """Paired and stratified: both see the same rows in each resample, and each domain keeps its number of rows."""
-    width = 3 * contest.n_classes
-    both = np.hstack([_tallies(contest, contest.challenger), _tallies(contest, contest.champion)])
+    mine, theirs = contest.challenger.contributions, contest.champion.contributions
+    both, width, gain = np.hstack([mine, theirs]), mine.shape[1], contest.metrics[metric].gain
 
     def difference(totals: FloatArray) -> FloatArray:
-        return STATISTICS[metric](totals[..., :width]) - STATISTICS[metric](totals[..., width:])
+        return gain(totals[..., :width], totals[..., width:])
 
     domains = contest.slices.get("domain")
     strata = None if domains is None else np.unique(domains, return_inverse=True)[1].astype(np.int64)
@@ -87,39 +93,36 @@ def advantage(contest: Contest, metric: Metric, samples: int) -> Advantage:
     return Advantage(float(difference(both.sum(axis=0))), resampled)
 
 
-def _tallies(contest: Contest, answers: Answers) -> FloatArray:
-    return tallies(contest.truth, answers.predicted, contest.n_classes)
-
-
-def luck(contest: Contest, metric: Metric, samples: int) -> float:
+def luck(contest: Contest, metric: str, samples: int) -> float:
     """The one-sided p-value that the challenger is no better: how often luck alone brings so large an advantage.
 
-    Accuracy: McNemar's exact conditional test (Fagerland, Lydersen and Laake 2013, equation 3; their mid-p variant may
-    exceed the level by a little, this one never does). F1: the same idea for a metric that is no sum, the answers of
-    a row are swapped by a coin's fall (approximate randomisation: Noreen 1989, Yeh 2000), which is valid for few rows
-    too, where the bootstrap is not: it calls four lucky rows of any number shown.
+    A share of right rows: McNemar's exact conditional test (Fagerland, Lydersen and Laake 2013, equation 3; their mid-p
+    variant may exceed the level by a little, this one never does). Others: the same idea for a metric that is no sum, the
+    answers of a row are swapped by a coin's fall (approximate randomisation: Noreen 1989, Yeh 2000), which is valid for
+    few rows too, where the bootstrap is not: it calls four lucky rows of any number shown.
     """
-    if metric == "accuracy":
-        return _mcnemar(contest)
-    return _swapped(contest, metric, samples)
+    if contest.metrics[metric].counts:
+        return _mcnemar(contest, contest.metrics[metric])
+    return _swapped(contest, contest.metrics[metric], samples)
 
 
-def _mcnemar(contest: Contest) -> float:
+def _mcnemar(contest: Contest, metric: Metric) -> float:
     from scipy.stats import binom
 
-    mine, theirs = (who.predicted == contest.truth for who in (contest.challenger, contest.champion))
-    won, lost = int((mine & ~theirs).sum()), int((theirs & ~mine).sum())
+    gains = metric.gain(contest.challenger.contributions, contest.champion.contributions)
+    won, lost = int((gains > 0).sum()), int((gains < 0).sum())
     return float(binom.sf(won - 1, won + lost, 0.5))
 
 
 def _swapped(contest: Contest, metric: Metric, samples: int) -> float:
     """Rows that mean the same are swapped together: how many of them is a binomial draw."""
-    mine, theirs = _tallies(contest, contest.challenger), _tallies(contest, contest.champion)
+    mine, theirs = contest.challenger.contributions, contest.champion.contributions
     moved, counts = np.unique(theirs - mine, axis=0, return_counts=True)
-    changes = np.random.default_rng(SEED).binomial(counts, 0.5, size=(samples, len(counts))) @ moved
-    statistic = STATISTICS[metric]
-    observed = statistic(mine.sum(axis=0)) - statistic(theirs.sum(axis=0))
-    drawn = statistic(mine.sum(axis=0) + changes) - statistic(theirs.sum(axis=0) - changes)
+    rng, step = np.random.default_rng(SEED), max(1, LARGEST_DRAW // len(counts))
+    sizes = [(min(step, samples - start), len(counts)) for start in range(0, samples, step)]
+    changes = np.concatenate([rng.binomial(counts, 0.5, size=size) @ moved for size in sizes])
+    observed = metric.gain(mine.sum(axis=0), theirs.sum(axis=0))
+    drawn = metric.gain(mine.sum(axis=0) + changes, theirs.sum(axis=0) - changes)
     # A tie by a rounding error is a tie; one draw more, the observed one, keeps the level (Phipson and Smyth 2010).
     return float((1 + (drawn >= observed - 1e-12).sum()) / (1 + samples))
 

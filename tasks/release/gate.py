@@ -1,7 +1,9 @@
 """All checks of the gate on the present outputs: against the champion, or, for a first version, against nothing much."""
 
+import importlib
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,16 +15,15 @@ from tasks.check import Check
 from tasks.latency import CONTENTS, timings
 from tasks.ledger import Entry
 from tasks.paths import Paths
-from tasks.progress import progress
 from tasks.recipe import Gate, Recipe
 from tasks.records import CONTENT_COLUMN
 from tasks.release import budgets
 from tasks.release.alpha_spending import Look, next_look
 from tasks.release.better import better
-from tasks.release.contest import Answers, Contest
+from tasks.release.contest import Contest
 from tasks.release.not_worse import as_good, calibration, no_slice_worse
 from tasks.release.rival import Rival, fetched
-from tasks.release.rows import class_numbers, fair_rows, judged_rows
+from tasks.release.rows import fair_rows, judged_rows
 from tasks.release.sealed_rows import SealedRows, sealed_rows
 from tasks.release.verdict import Verdict
 from tasks.slices import slices
@@ -51,7 +52,8 @@ def succession(contest: Contest, gate: Gate) -> list[Check]:
 
 def judged(recipe: Recipe, paths: Paths, champion: tracking.Version | None, history: Sequence[Entry]) -> Verdict:
     """The verdict on the present outputs; `history`: the recipe's ledger. The champion answers with its own model."""
-    rows = judged_rows(paths)
+    kind = _kind(recipe)
+    rows = judged_rows(paths, kind.ANSWER_COLUMNS)
     claim = tides.claim(history, champion.number) if champion and not champion.tainted else None
     sought = rows["domain"] == claim["slice"] if claim else pd.Series(True, index=rows.index)
     sealed = sealed_rows(zip(rows.loc[sought, "record_id"], rows.loc[sought, "label"], strict=True))
@@ -61,7 +63,8 @@ def judged(recipe: Recipe, paths: Paths, champion: tracking.Version | None, hist
     with storage.scratch() as folder:
         rival = fetched(champion, recipe.name, folder, recipe.threads)
         fair = fair_rows(rows, rival.seen, rival.tested)
-        contest = _contest(rows[fair], rival.model, recipe)
+        cuts = {way: names.to_numpy() for way, names in slices(rows[fair]).items()}
+        contest = replace(kind.contest(rows[fair], rival.model, recipe), slices=cuts)
         name = f"champion {champion.number}"
         if champion.tainted:
             checks = succession(contest, recipe.gate)
@@ -82,35 +85,19 @@ def judged(recipe: Recipe, paths: Paths, champion: tracking.Version | None, hist
 
 
 def _first(recipe: Recipe, paths: Paths, rows: pd.DataFrame, sealed: SealedRows) -> Verdict:
-    """A first version has to be better than the class that is most frequent in training, and within the budgets."""
-    labels = storage.read_table(paths.stage("split") / "train.parquet", ["label"])["label"]
-    majority = Answers(
-        class_numbers(pd.Series(labels.mode()[0], index=rows.index), recipe.labels.classes),
-        np.ones(len(rows)),
-    )
-    contest = Contest(class_numbers(rows["label"], recipe.labels.classes), _challenger(rows, recipe), majority)
+    """A first version has to be better than the simplest rule of its kind, and within the budgets."""
+    kind = _kind(recipe)
+    train = storage.read_table(paths.stage("split") / "train.parquet")
+    contest = kind.against_simplest(rows, train, recipe)
     look = Look(1, recipe.gate.alpha)
-    checks = [better(contest, recipe.gate, look, "the majority class"), *_budgets(recipe, paths, None)]
+    checks = [better(contest, recipe.gate, look, kind.SIMPLEST), *_budgets(recipe, paths, None)]
     basis: dict[str, Any] = {"champion": None, "look": look.number, "alpha": look.alpha, "left_out": 0}
     return Verdict(tuple(checks), {**basis, "test_rows": asdict(sealed)})
 
 
-def _contest(rows: pd.DataFrame, model: inference.Model, recipe: Recipe) -> Contest:
-    """Both models' answers to the rows."""
-    # A class that the champion knows and the recipe no longer does is an answer that is never right.
-    classes = tuple(dict.fromkeys((*recipe.labels.classes, *model.classes)))
-    with progress("asking the champion", len(rows)) as report:
-        probabilities = model.probabilities(rows[CONTENT_COLUMN[recipe.kind]].tolist(), report)
-    names = pd.Series(np.array(model.classes, dtype=object)[probabilities.argmax(axis=1)], dtype="str")
-    champion = Answers(class_numbers(names, classes), probabilities.max(axis=1).astype(np.float64))
-    cuts = {way: names.to_numpy() for way, names in slices(rows).items()}
-    return Contest(class_numbers(rows["label"], classes), _challenger(rows, recipe), champion, cuts)
-
-
-def _challenger(rows: pd.DataFrame, recipe: Recipe) -> Answers:
-    return Answers(
-        class_numbers(rows["predicted"], recipe.labels.classes), rows["confidence"].to_numpy(dtype=np.float64)
-    )
+def _kind(recipe: Recipe) -> ModuleType:
+    """What the recipe's kind brings to the gate."""
+    return importlib.import_module(f"tasks.release.{recipe.kind}")
 
 
 def _budgets(recipe: Recipe, paths: Paths, rival: Rival | None) -> list[Check]:

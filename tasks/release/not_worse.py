@@ -14,9 +14,10 @@ import numpy as np
 
 from tasks.check import Check
 from tasks.recipe import Gate
-from tasks.release.contest import Answers, Contest, advantage, luck, reversed_roles
-from tasks.statistics import FloatArray, IntArray, calibration_gaps
+from tasks.release.contest import Contest, advantage, luck, reversed_roles
+from tasks.statistics import FloatArray
 
+BOTH = 2
 SAMPLES = 1000
 """Resamples: for a standard error that is known to two per cent (1 / sqrt(2 * samples))."""
 
@@ -43,18 +44,22 @@ class Part:
 
 def no_slice_worse(contest: Contest, gate: Gate) -> list[Check]:
     """A check for each slice of the gate's ways, in the order of their names."""
-    parts = list(_slices(contest, gate)) if len(contest.truth) else []
+    parts = list(_slices(contest, gate)) if len(contest) else []
     return judged(parts, gate.slice_margin, gate)
 
 
 def as_good(contest: Contest, gate: Gate) -> list[Check]:
     """Whether the challenger is as good over all rows: enough against a champion that must not stay (docs/forget.md)."""
-    return judged([_part("as good", contest, gate)], gate.slice_margin, gate) if len(contest.truth) else []
+    return judged([_part("as good", contest, gate)], gate.slice_margin, gate) if len(contest) else []
 
 
 def calibration(contest: Contest, gate: Gate) -> list[Check]:
-    """Whether the expected calibration error (Guo et al. 2017) rises by no more than the margin; one check, if any."""
-    return judged([_calibration(contest)], gate.calibration_margin, gate) if len(contest.truth) else []
+    """Whether the expected calibration error (Guo et al. 2017) rises by no more than the margin; one check, if any.
+
+    None without rows, and none where answers are no probabilities.
+    """
+    gaps = [who.gaps for who in (contest.champion, contest.challenger) if who.gaps is not None and len(who.gaps)]
+    return judged([_calibration(*gaps)], gate.calibration_margin, gate) if len(gaps) == BOTH else []
 
 
 def judged(parts: Sequence[Part], margin: float, gate: Gate) -> list[Check]:
@@ -98,7 +103,7 @@ def _slices(contest: Contest, gate: Gate) -> Iterator[Part]:
 def _part(name: str, contest: Contest, gate: Gate) -> Part:
     found = advantage(contest, gate.metric, SAMPLES)
     p_no_loss = luck(reversed_roles(contest), gate.metric, SAMPLES)
-    rows = len(contest.truth)
+    rows = len(contest)
     return Part(name, rows, found.estimate, _sober(found.error, rows), p_no_loss)
 
 
@@ -110,20 +115,17 @@ def _sober(error: float, rows: int) -> float:
     return float(np.hypot(error, 1 / rows))
 
 
-def _calibration(contest: Contest) -> Part:
-    """The champion's calibration error minus the challenger's: what is gained.
+def _calibration(champion: FloatArray, challenger: FloatArray) -> Part:
+    """The champion's calibration error minus the challenger's, of their gaps: what is gained.
 
     Its standard error by the infinitesimal jackknife (Efron and Tibshirani 1993, chapter 21): a row moves the error by
     its own gap, up or down as its bin leans.
     """
-    moves = [_moves(contest.truth, who) for who in (contest.champion, contest.challenger)]
-    rows = len(contest.truth)
-    gained = moves[0] - moves[1]
+    gained, rows = _moves(champion) - _moves(challenger), len(champion)
     estimate, error = float(gained.mean()), _sober(float(gained.std() / np.sqrt(rows)), rows)
     return Part("calibration", rows, estimate, error, NormalDist().cdf(estimate / error))
 
 
-def _moves(truth: IntArray, answers: Answers) -> FloatArray:
+def _moves(gaps: FloatArray) -> FloatArray:
     """What each row adds to the calibration error; their mean is the error."""
-    gaps = calibration_gaps(answers.predicted == truth, answers.confidence)
     return np.asarray(gaps @ np.sign(gaps.sum(axis=0)))

@@ -1,17 +1,17 @@
 """The test rows of a verdict with the challenger's answers, and those that the champion may be asked."""
 
-import numpy as np
+from collections.abc import Sequence
+
 import pandas as pd
 
 from tasks import storage
 from tasks.paths import Paths
-from tasks.statistics import IntArray
 
 
-def judged_rows(paths: Paths) -> pd.DataFrame:
-    """The test rows with the challenger's predicted and confidence."""
+def judged_rows(paths: Paths, answer_columns: Sequence[str]) -> pd.DataFrame:
+    """The test rows with the challenger's answers."""
     test = storage.read_table(paths.stage("split") / "test.parquet")
-    told = storage.read_table(paths.stage("evaluate") / "predictions.parquet", ["record_id", "predicted", "confidence"])
+    told = storage.read_table(paths.stage("evaluate") / "predictions.parquet", ["record_id", *answer_columns])
     return test.merge(told, on="record_id", validate="one_to_one")
 
 
@@ -32,8 +32,3 @@ def fair_rows(rows: pd.DataFrame, seen: pd.DataFrame | None, tested: pd.DataFram
     if seen is None:
         return rows["record_id"].isin(tested["record_id"])
     return ~rows["record_id"].isin(seen["record_id"])
-
-
-def class_numbers(names: "pd.Series[str]", classes: tuple[str, ...]) -> IntArray:
-    """Class names as positions in `classes`."""
-    return np.asarray(pd.Index(classes).get_indexer(pd.Index(names)), dtype=np.int64)
