@@ -13,7 +13,8 @@ from tasks import storage
 from tasks.paths import Paths
 from tasks.recipe import Parity, Recipe
 from tasks.release import probes
-from tasks.release.parity import Report, closeness, parity, within
+from tasks.release.class_parity import compared, evaluated_columns
+from tasks.release.parity import Report, parity
 from tasks.release.probes import chosen
 from tasks.release.weights import rescaled
 
@@ -150,7 +151,7 @@ def test_an_endpoint_that_does_not_answer_is_blocked_with_its_reason(version: Pa
 
 def test_the_budget_of_the_recipe_decides(version: Path) -> None:
     table = storage.read_table(version / probes.FILE)
-    columns = probes.probability_columns(recipe())
+    columns = evaluated_columns(recipe())
     storage.write_table(version / probes.FILE, table.assign(**{columns[0]: table[columns[0]] + 0.03}))
     strict = asked(version)
     assert (strict.passed, strict.step) == (False, "precision")
@@ -177,10 +178,10 @@ def test_a_sound_pair_of_files_has_no_wrong_scale(small_stages: Paths) -> None:
 def test_closeness_takes_the_worst_probability_and_the_share_of_equal_classes() -> None:
     expected = np.array([[0.9, 0.1], [0.4, 0.6]])
     answered = np.array([[0.8, 0.2], [0.6, 0.4]])
-    assert closeness(expected, answered) == (pytest.approx(0.2), 0.5)
-    assert within(expected, answered, Parity(largest_difference=0.21, equal_classes=0.5))
-    assert not within(expected, answered, Parity(largest_difference=0.19, equal_classes=0.5))
-    assert not within(expected, answered, Parity(largest_difference=0.21, equal_classes=0.51))
+    found = compared(expected, answered, Parity(largest_difference=0.21, equal_classes=0.5))
+    assert (found.largest_difference, found.equal, found.passed) == (pytest.approx(0.2), 0.5, True)
+    assert not compared(expected, answered, Parity(largest_difference=0.19, equal_classes=0.5)).passed
+    assert not compared(expected, answered, Parity(largest_difference=0.21, equal_classes=0.51)).passed
 
 
 def test_a_recipe_declares_the_budget() -> None:

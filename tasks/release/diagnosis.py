@@ -1,22 +1,19 @@
-"""Which step makes an endpoint answer otherwise than its model was evaluated: each step is done again, in order."""
+"""Which step makes a classifier's endpoint answer otherwise than evaluated: each step is done again, in order."""
 
 import importlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from tasks import inference, registered
 from tasks.recipe import Recipe
 from tasks.records import CONTENT_COLUMN
 from tasks.release.broken import Broken
-from tasks.release.probes import probability_columns
+from tasks.release.class_parity import Probabilities
+from tasks.release.class_parity import expected as expected_of
 from tasks.release.weights import rescaled
-
-Probabilities = NDArray[np.floating[Any]]
 
 FP32 = "model.onnx"
 SMALL = 0.1
@@ -27,7 +24,7 @@ EXPLAINED = 0.1
 
 def diagnosed(recipe: Recipe, folder: Path, probes: pd.DataFrame, answered: Probabilities) -> Broken:
     """The first step that differs, given the endpoint's probabilities (probes by the recipe's classes)."""
-    expected = probes[probability_columns(recipe)].to_numpy()
+    expected = expected_of(probes, recipe)
     kind = importlib.import_module(f"tasks.release.{recipe.kind}")
     return (
         kind.broken_input(folder, probes)

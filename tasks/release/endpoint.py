@@ -11,10 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import IO, Any
 
 from tasks import storage
 from tasks.errors import ServerError
@@ -86,17 +83,22 @@ def _end(child: "subprocess.Popen[str]") -> None:
         child.wait()
 
 
-def asked(address: str, column: str, contents: Sequence[object], classes: Sequence[str]) -> NDArray[np.float64]:
-    """The endpoint's probabilities, contents by `classes`. Raises ServerError when it does not answer as it should."""
-    answered: list[list[float]] = []
+def asked(address: str, column: str, contents: Sequence[object]) -> list[dict[str, Any]]:
+    """The endpoint's prediction for each content. Raises ServerError when it does not answer as it should."""
+    answered: list[dict[str, Any]] = []
     host, _, port = address.partition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=ANSWER_PATIENCE_S)
     with contextlib.closing(connection):
         while len(answered) < len(contents):
             size = SIZES[len(answered) % len(SIZES)]
             records = [{column: _plain(content)} for content in contents[len(answered) : len(answered) + size]]
-            answered += _predicted(connection, records, classes)
-    return np.array(answered)
+            answered += _predicted(connection, records)
+    return answered
+
+
+def unreadable(error: Exception) -> ServerError:
+    """What is raised for an answer that is none."""
+    return ServerError(f"the endpoint gives no answer that can be read: {error!r}")
 
 
 def _plain(content: object) -> object:
@@ -104,15 +106,13 @@ def _plain(content: object) -> object:
     return data_uri(content) if isinstance(content, bytes) else content
 
 
-def _predicted(
-    connection: http.client.HTTPConnection, records: list[dict[str, object]], classes: Sequence[str]
-) -> list[list[float]]:
+def _predicted(connection: http.client.HTTPConnection, records: list[dict[str, object]]) -> list[dict[str, Any]]:
     try:
         connection.request("POST", "/v1/predict", json.dumps({"records": records}))
         response = connection.getresponse()
         value = json.loads(response.read())
         if response.status != http.HTTPStatus.OK:
             raise ServerError(f"the endpoint answers {response.status}: {value.get('error')}")
-        return [[float(found["probabilities"][name]) for name in classes] for found in value["predictions"]]
+        return list(value["predictions"])
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
-        raise ServerError(f"the endpoint gives no answer that can be read: {error!r}") from error
+        raise unreadable(error) from error

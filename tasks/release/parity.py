@@ -1,23 +1,22 @@
 """Whether the running endpoint answers as the model was evaluated, and which step broke when it does not."""
 
+import importlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from tasks import inference, registered, storage, tracking
 from tasks.check import Check
 from tasks.errors import ServerError
-from tasks.recipe import Parity, Recipe
+from tasks.recipe import Recipe
 from tasks.records import CONTENT_COLUMN
 from tasks.release.broken import Broken
-from tasks.release.diagnosis import FP32, diagnosed
-from tasks.release.endpoint import asked, running
-from tasks.release.probes import FILE, probability_columns
-
-Probabilities = NDArray[np.floating[Any]]
+from tasks.release.closeness import Closeness
+from tasks.release.diagnosis import FP32
+from tasks.release.endpoint import asked, running, unreadable
+from tasks.release.probes import FILE
 
 
 @dataclass(frozen=True)
@@ -44,15 +43,23 @@ def parity(recipe: Recipe, folder: Path) -> Report:
     Raises TidemillError when there are no probes: a version that was released without them cannot be judged.
     """
     probes = storage.read_table(folder / FILE)
-    column = CONTENT_COLUMN[recipe.kind]
-    expected = probes[probability_columns(recipe)].to_numpy()
+    column, kind = CONTENT_COLUMN[recipe.kind], importlib.import_module(f"tasks.release.{recipe.kind}")
     try:
         with running(recipe, folder) as address:
-            answered = asked(address, column, probes[column].tolist(), recipe.labels.classes)
+            predictions = asked(address, column, probes[column].tolist())
+            answered = _read(kind, predictions, recipe)
     except ServerError as error:
         return Report(False, len(probes), 1.0, 0.0, "endpoint", str(error))
-    broken = None if within(expected, answered, recipe.gate.parity) else diagnosed(recipe, folder, probes, answered)
-    return _report(expected, answered, broken, recipe.gate.parity)
+    close: Closeness = kind.compared(kind.expected(probes, recipe), answered, recipe.gate.parity)
+    return _report(len(probes), close, None if close.passed else kind.diagnosed(recipe, folder, probes, answered))
+
+
+def _read(kind: ModuleType, predictions: Sequence[Mapping[str, Any]], recipe: Recipe) -> Any:
+    """The endpoint's answers as the kind has them. Raises ServerError when they are no answers."""
+    try:
+        return kind.answered(predictions, recipe)
+    except (KeyError, ValueError, TypeError) as error:
+        raise unreadable(error) from error
 
 
 def check(recipe: Recipe, version: tracking.Version) -> Check:
@@ -63,22 +70,8 @@ def check(recipe: Recipe, version: tracking.Version) -> Check:
     return Check("parity", found.passed, found.reason, found.figures())
 
 
-def within(expected: Probabilities, answered: Probabilities, budget: Parity) -> bool:
-    """Whether two tables of probabilities (rows by classes) are as close as the budget asks."""
-    largest, equal = closeness(expected, answered)
-    return largest <= budget.largest_difference and equal >= budget.equal_classes
-
-
-def closeness(expected: Probabilities, answered: Probabilities) -> tuple[float, float]:
-    """The largest difference of one probability, and the share of rows with the same most probable class."""
-    return float(np.abs(expected - answered).max()), float((expected.argmax(1) == answered.argmax(1)).mean())
-
-
-def _report(expected: Probabilities, answered: Probabilities, broken: Broken | None, budget: Parity) -> Report:
-    largest, equal = closeness(expected, answered)
-    measured = (
-        f"{len(expected)} probes through the endpoint: largest difference {largest:.4f} "
-        f"(allowed {budget.largest_difference:g}), the same class in {equal:.1%} (wanted {budget.equal_classes:.1%})"
-    )
+def _report(probes: int, close: Closeness, broken: Broken | None) -> Report:
+    measured = f"{probes} probes through the endpoint: {close.words}"
     reason = measured if broken is None else f"{broken.step}: {broken.words}; {measured}"
-    return Report(broken is None, len(expected), largest, equal, broken.step if broken else None, reason)
+    step = broken.step if broken else None
+    return Report(broken is None, probes, close.largest_difference, close.equal, step, reason)

@@ -22,21 +22,15 @@ LONGEST_CONTENT = 20_000
 
 
 def probes(recipe: Recipe, paths: Paths) -> pd.DataFrame:
-    """One row a probe: record_id, the content, `p_<class>` as evaluated, and the steps between (by kind)."""
-    column = CONTENT_COLUMN[recipe.kind]
+    """One row a probe: record_id, the content, the answer as evaluated, and the steps between (by kind)."""
+    column, kind = CONTENT_COLUMN[recipe.kind], importlib.import_module(f"tasks.release.{recipe.kind}")
     test = storage.read_table(paths.stage("split") / "test.parquet", ["record_id", column])
     evaluated = storage.read_table(
-        paths.stage("evaluate") / "predictions.parquet", ["record_id", *probability_columns(recipe)]
+        paths.stage("evaluate") / "predictions.parquet", ["record_id", *kind.evaluated_columns(recipe)]
     )
     drawn = chosen(test, column, recipe.gate.parity.probes)
     table = drawn.merge(evaluated, on="record_id", validate="one_to_one")
-    kind = importlib.import_module(f"tasks.release.{recipe.kind}")
     return table.assign(**kind.steps(paths.stage("compress"), table[column].tolist()))
-
-
-def probability_columns(recipe: Recipe) -> list[str]:
-    """Where a table of predictions keeps the probability of each class of the recipe."""
-    return [f"p_{name}" for name in recipe.labels.classes]
 
 
 def chosen(test: pd.DataFrame, column: str, rows: int) -> pd.DataFrame:
