@@ -64,6 +64,17 @@ def test_docstrings_layout_and_unreached_functions_change_nothing(project, befor
     assert found(project).definitions == edited(project, before, after).definitions
 
 
+def test_what_a_kind_takes_from_its_family_and_offers_as_its_own_is_reached(project):
+    (project / "tasks/step/run.py").write_text(
+        "import importlib\n\ndef run(recipe, paths):\n    return importlib.import_module(f'tasks.step.{recipe.kind}').used(1)\n"
+    )
+    (project / "tasks/step/mine.py").write_text("from tasks.core import unused, used\n\n__all__ = ['used']\n")
+    code.parsed.cache_clear()
+    reached = code.reach(project, [("tasks.step.run", "run")], "mine")
+    assert {"tasks.core.used", "tasks.core.LIMIT"} <= set(reached.definitions)
+    assert "tasks.core.unused" not in reached.definitions
+
+
 def test_every_stage_of_the_graph_has_its_values_declared():
     assert set(SECTIONS) == set(STAGES)
 

@@ -274,21 +274,23 @@ def test_micro_batches_and_smoothing_train_too(kind: Kind, tmp_path: Path) -> No
     assert min(losses) < losses[0]
 
 
-@pytest.mark.parametrize("step", ["collect", "prepare", "split", "train", "compress", "evaluate", "encode"])
+@pytest.mark.parametrize("step", ["collect", "prepare", "split", "train", "compress", "evaluate", "encode", "release"])
 def test_the_kinds_have_the_same_functions_in_every_step(step: str) -> None:
     names = []
     for kind in CONTENT_COLUMN:
         module = import_module(f"tasks.{step}.{kind}")
         own = {n for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__ and n[0] != "_"}
-        names.append(own)
+        names.append(own | set(getattr(module, "__all__", ())))
     shared = set.intersection(*names)
     wanted = {
         "collect": {"contents"},
         "prepare": {"cleaned", "compared", "card"},
         "split": {"same"},
         "train": {"examples", "model", "save"},
-        "compress": {"describe", "export", "quantise"},
+        "compress": {"METRIC", "METRIC_NAME", "describe", "export", "quantise", "score"},
         "evaluate": {"methods", "statistics", "shown"},
         "encode": {"Encoder", "encoder"},
+        "release": {"ANSWER_COLUMNS", "SIMPLEST", "against_simplest", "contest"}
+        | {"answered", "compared", "diagnosed", "evaluated_columns", "expected", "steps"},
     }
     assert wanted[step] <= shared

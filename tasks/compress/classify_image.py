@@ -7,8 +7,11 @@ from typing import Any
 import pandas as pd
 
 from tasks import image_model, images, storage
+from tasks.compress.class_score import METRIC, METRIC_NAME, score
 from tasks.model_files import CONFIG
 from tasks.recipe import Recipe
+
+__all__ = ["METRIC", "METRIC_NAME", "describe", "export", "quantise", "score"]
 
 OPSET = 17
 """The newest operator set that the tracing exporter of torch 2.13 knows by heart."""

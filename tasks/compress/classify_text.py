@@ -6,8 +6,11 @@ from typing import Any
 import pandas as pd
 
 from tasks import text_model
+from tasks.compress.class_score import METRIC, METRIC_NAME, score
 from tasks.compress.quantise import quantise as dynamically
 from tasks.recipe import Recipe
+
+__all__ = ["METRIC", "METRIC_NAME", "describe", "export", "quantise", "score"]
 
 OPSET = 17
 """The newest operator set that the tracing exporter of torch 2.13 knows by heart."""

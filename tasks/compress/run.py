@@ -2,14 +2,13 @@
 
 import importlib
 import warnings
+from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from tasks import inference, storage
 from tasks.errors import PromiseError
-from tasks.metrics.classes import weighted_f1
 from tasks.paths import Paths
 from tasks.progress import progress
 from tasks.recipe import Recipe
@@ -18,16 +17,16 @@ from tasks.records import CONTENT_COLUMN
 FP32, INT8 = "model.onnx", "model.int8.onnx"
 
 
-def served(scores: dict[str, float], max_f1_loss: float) -> str:
-    """The file to serve: int8 if there is one and it loses no more weighted F1 than allowed, else fp32."""
-    if INT8 in scores and scores[FP32] - scores[INT8] <= max_f1_loss:
+def served(scores: dict[str, float], most_lost: float) -> str:
+    """The file to serve: int8 if there is one and it loses no more of the score than allowed, else fp32."""
+    if INT8 in scores and scores[FP32] - scores[INT8] <= most_lost:
         return INT8
     return FP32
 
 
-def card(scores: dict[str, float], sizes: dict[str, int], chosen: str) -> str:
+def card(scores: dict[str, float], sizes: dict[str, int], chosen: str, metric: str) -> str:
     """Size and quality before and after, as markdown."""
-    lines = ["| model | size | of fp32 | weighted F1 (validation) | served |", "|---|---:|---:|---:|:--:|"]
+    lines = [f"| model | size | of fp32 | {metric} (validation) | served |", "|---|---:|---:|---:|:--:|"]
     for file, size in sizes.items():
         share = f"{size / sizes[FP32]:.1%}"
         lines.append(
@@ -52,17 +51,17 @@ def run(recipe: Recipe, paths: Paths) -> None:
         storage.write_bytes(folder / name, (trained / name).read_bytes())
     storage.write_json(folder / inference.DESCRIPTION, described)
     files = [FP32, INT8] if recipe.compress.int8 else [FP32]
-    scores = {file: _score(recipe, paths, file, records) for file in files}
+    scores = {file: _score(kind, recipe, paths, file, records) for file in files}
     sizes = {file: (folder / file).stat().st_size for file in files}
     chosen = served(scores, recipe.compress.max_f1_loss)
     if recipe.compress.int8 and chosen == FP32:
         print(
-            f"int8 loses {scores[FP32] - scores[INT8]:.4f} of weighted F1, more than allowed: fp32 is served",
+            f"int8 loses {scores[FP32] - scores[INT8]:.4f} of {kind.METRIC_NAME}, more than allowed: fp32 is served",
             flush=True,
         )
-    figures: dict[str, Any] = {"served": chosen, "sizes": sizes, "weighted_f1": scores}
+    figures: dict[str, Any] = {"served": chosen, "sizes": sizes, kind.METRIC: scores}
     storage.write_json(folder / inference.DESCRIPTION, {**described, **figures})
-    storage.write_text(folder / "card.md", card(scores, sizes, chosen))
+    storage.write_text(folder / "card.md", card(scores, sizes, chosen, kind.METRIC_NAME))
 
 
 def _validation(recipe: Recipe, paths: Paths) -> pd.DataFrame:
@@ -74,10 +73,8 @@ def _validation(recipe: Recipe, paths: Paths) -> pd.DataFrame:
     return records
 
 
-def _score(recipe: Recipe, paths: Paths, file: str, records: pd.DataFrame) -> float:
-    """Weighted F1 of the file on the records, six digits."""
+def _score(kind: ModuleType, recipe: Recipe, paths: Paths, file: str, records: pd.DataFrame) -> float:
+    """The kind's score of the file on the records, six digits."""
     model = inference.load(paths.stage("compress"), file, recipe.threads)
     with progress(f"checking {file}", len(records)) as report:
-        predicted = model.probabilities(records[CONTENT_COLUMN[recipe.kind]].tolist(), report).argmax(1)
-    truth = pd.Index(recipe.labels.classes).get_indexer(pd.Index(records["label"]))
-    return round(float(weighted_f1(np.asarray(truth), predicted, len(model.classes))), 6)
+        return round(float(kind.score(model, records, recipe, report)), 6)

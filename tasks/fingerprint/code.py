@@ -60,9 +60,22 @@ def reach(root: Path, starts: list[tuple[str, str]], kind: str = "") -> Reach:
 
 
 def public_names(root: Path, module_name: str) -> list[tuple[str, str]]:
-    """The (module, name) pairs of a module's definitions without a leading underscore; none if there is no module."""
+    """The (module, name) pairs of a module's definitions without a leading underscore; none if there is no module.
+
+    What it takes from elsewhere and names in `__all__` is its own too, under the name that it has there.
+    """
     module = parsed(root, module_name)
-    return [(module_name, name) for name in module.definitions if not name.startswith("_")] if module else []
+    if module is None:
+        return []
+    own = [(module_name, name) for name in module.definitions if not name.startswith("_")]
+    taken = [module.imports[name] for name in _exported(module) if name in module.imports]
+    return [*own, *((origin, name) for origin, name in taken if name is not None)]
+
+
+def _exported(module: Module) -> list[str]:
+    """The names in the module's `__all__`."""
+    nodes = (node for statement in module.definitions.get("__all__", []) for node in ast.walk(statement))
+    return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
 
 
 def _imported_by_kind(nodes: list[ast.stmt]) -> Iterator[str]:
