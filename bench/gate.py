@@ -80,7 +80,8 @@ def judged(setting: Setting, gate: Gate, pairs: int, seed: int = 1) -> Iterator[
 def single_number(pair: Contest) -> bool:
     """The other rule: the new model's accuracy is at least the old one's."""
     accuracy = METRICS["accuracy"].statistic
-    return bool(np.diff([accuracy(who.contributions.sum(axis=0)) for who in (pair.champion, pair.challenger)])[0] >= 0)
+    new, old = (accuracy(who.contributions.sum(axis=0)) for who in (pair.challenger, pair.champion))
+    return bool(new >= old)
 
 
 def promoted(checks: Sequence[Check]) -> bool:

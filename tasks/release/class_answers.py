@@ -14,6 +14,9 @@ from tasks.statistics import FloatArray, IntArray, calibration_gaps
 ANSWER_COLUMNS = ("predicted", "confidence")
 """Of predictions.parquet: what the challenger answered."""
 
+TRUTH_COLUMNS = ("label",)
+"""Of the split's tables: what should have been answered."""
+
 SIMPLEST = "the majority class"
 """What a first version has to be better than."""
 
@@ -29,7 +32,7 @@ def contest(rows: pd.DataFrame, champion: Model, recipe: Recipe) -> Contest:
 
 
 def against_simplest(rows: pd.DataFrame, train: pd.DataFrame, recipe: Recipe) -> Contest:
-    """The challenger's answers against the class that is most frequent in training."""
+    """The challenger's answers against the class that is most frequent in training, of which TRUTH_COLUMNS are read."""
     majority = pd.Series(train["label"].mode()[0], index=rows.index)
     return _contest(rows, recipe.labels.classes, majority, np.ones(len(rows)))
 

@@ -7,13 +7,14 @@ import pandas as pd
 
 from tasks import inference, storage, tokens
 from tasks.release.broken import Broken
-from tasks.release.class_answers import ANSWER_COLUMNS, SIMPLEST, against_simplest, contest
+from tasks.release.class_answers import ANSWER_COLUMNS, SIMPLEST, TRUTH_COLUMNS, against_simplest, contest
 from tasks.release.class_parity import answered, compared, evaluated_columns, expected
 from tasks.release.diagnosis import diagnosed
 
 __all__ = [
     "ANSWER_COLUMNS",
     "SIMPLEST",
+    "TRUTH_COLUMNS",
     "against_simplest",
     "answered",
     "broken_input",

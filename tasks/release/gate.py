@@ -87,7 +87,7 @@ def judged(recipe: Recipe, paths: Paths, champion: tracking.Version | None, hist
 def _first(recipe: Recipe, paths: Paths, rows: pd.DataFrame, sealed: SealedRows) -> Verdict:
     """A first version has to be better than the simplest rule of its kind, and within the budgets."""
     kind = _kind(recipe)
-    train = storage.read_table(paths.stage("split") / "train.parquet")
+    train = storage.read_table(paths.stage("split") / "train.parquet", list(kind.TRUTH_COLUMNS))
     contest = kind.against_simplest(rows, train, recipe)
     look = Look(1, recipe.gate.alpha)
     checks = [better(contest, recipe.gate, look, kind.SIMPLEST), *_budgets(recipe, paths, None)]
