@@ -7,6 +7,7 @@ PART is one of: null, power, time, accuracy, speed, stream. The data folders are
 
 import argparse
 import functools
+import itertools
 import json
 import resource
 import subprocess
@@ -182,21 +183,28 @@ def _month(name: str, reference: Answered, window: Answered) -> tuple[str, ...]:
 
 
 def losses(arguments: argparse.Namespace) -> None:
-    """Accuracy on a domain that the champion never saw: estimated without labels, and true."""
-    taught, met = drift_data.halves(drift_data.texts(arguments.data), 1)
-    rows = []
+    """Accuracy on a domain that the champion never saw: estimated without labels, and true, for all sets of domains."""
+    texts = drift_data.texts(arguments.data)
+    some = texts.sample(min(arguments.texts, len(texts)), random_state=1) if arguments.texts else texts
+    taught, met = drift_data.halves(some, 1)
+    rows, held = [], []
     names = sorted(met["domain"].unique())
-    for away in names:
-        found = drift_data.answered(drift_data.champion(taught, [name for name in names if name != away]), met)
-        strange = (found.table["domain"] == away).to_numpy()
-        reference = drawn(found.where(~strange), REFERENCE_ROWS, np.random.default_rng(1)).table
-        window = found.where(strange).table
-        guess = accuracy.estimate(reference, window["confidence"].to_numpy())
-        plain = reference["right"].mean() + window["confidence"].mean() - reference["confidence"].mean()
-        values = (guess.reference, guess.window, plain, window["right"].mean(), guess.error or 0)
-        rows.append((away, *(f"{value:.1%}" for value in values)))
-    heads = ["unseen domain", "on the reference", "thresholded confidence", "difference of confidences", "true"]
-    print(table([*heads, "stated error"], rows))
+    sizes = range(len(names) - 1, 1, -1)
+    for known in itertools.chain(*(itertools.combinations(names, size) for size in sizes)):
+        found = drift_data.answered(drift_data.champion(taught, known), met)
+        domains = found.table["domain"]
+        reference = drawn(found.where(domains.isin(known).to_numpy()), REFERENCE_ROWS, np.random.default_rng(1)).table
+        for away in sorted(set(names) - set(known)):
+            window = found.where((domains == away).to_numpy()).table
+            guess = accuracy.estimate(reference, window["confidence"].to_numpy())
+            plain = reference["right"].mean() + window["confidence"].mean() - reference["confidence"].mean()
+            true, bound = window["right"].mean(), guess.error or 0
+            held.append(abs(guess.window - true) <= bound)
+            values = (guess.reference, guess.window, plain, true, bound)
+            rows.append((", ".join(known), away, *(f"{value:.1%}" for value in values), "yes" if held[-1] else "no"))
+    heads = ["known", "unseen", "on the reference", "thresholded confidence", "difference of confidences", "true"]
+    print(table([*heads, "stated error", "held"], rows))
+    print(f"held in {sum(held)} of {len(held)}")
 
 
 def speed(arguments: argparse.Namespace) -> None:
@@ -258,6 +266,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(".tidemill/bench"))
     parser.add_argument("--windows", type=int, default=500)
     parser.add_argument("--rows", type=int, default=1_000_000, help="of each table in `speed`")
+    parser.add_argument("--texts", type=int, help="so many texts in `accuracy`; default: all")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     arguments = parser.parse_args()
     PARTS[arguments.part](arguments)

@@ -13,9 +13,11 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, NoReturn
 
 import httpx
 import psutil
@@ -278,3 +280,39 @@ def release_faults(project: Project, recipe: str, proxy: KillingProxy, at: Reque
     faults = ["it was not killed"] if missed else []
     faults += [f"{len(found)} versions"] if len(found := tracking.versions(recipe)) != 1 else []
     return faults + registry_faults(project, recipe)
+
+
+def dies_at(work: Callable[[], None], number: int) -> bool:
+    """Do the work in a forked process that kills itself before its file of that number, from 1; False: it had fewer.
+
+    A file counts when it takes its place, or is opened where it lies: see `_places_a_file`.
+    """
+    if (child := os.fork()) == 0:
+        _work_until(work, number)
+    status = os.waitpid(child, 0)[1]
+    assert status in (0, signal.SIGKILL), f"the work failed (status {status})"
+    return status == signal.SIGKILL
+
+
+def _work_until(work: Callable[[], None], number: int) -> NoReturn:
+    files = iter(range(1, number + 1))
+
+    def die(event: str, arguments: tuple[Any, ...]) -> None:
+        if _places_a_file(event, arguments) and next(files) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    code = 1
+    try:
+        sys.addaudithook(die)
+        work()
+        code = 0
+    finally:
+        os._exit(code)  # whatever happened: this is a copy of the test session
+
+
+def _places_a_file(event: str, arguments: tuple[Any, ...]) -> bool:
+    """Whether an audit event of Python is a rename, or opens a ledger or a pointer of DVC for writing."""
+    if event == "open":
+        file, mode, _ = arguments
+        return str(file).endswith((".jsonl", ".dvc")) and bool(set(mode or "") & set("aw"))
+    return event == "os.rename"

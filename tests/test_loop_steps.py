@@ -1,11 +1,18 @@
 """The loop's own steps on a ledger and a traffic log: who is asked about what, once, and why it stops."""
 
+import functools
+import itertools
 import json
+import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
+from killing import dies_at
 from label_project import recipe_of
 
 from flows import schedule
@@ -26,6 +33,8 @@ pytest_plugins = ["tiny_project", "label_project"]
 
 SINCE = datetime(2026, 11, 1, tzinfo=UTC)
 UNTIL = SINCE + timedelta(days=1)
+NEVER = 10_000
+"""No step places so many files."""
 TEXTS = [f"the tide brought text number {number} of many" for number in range(200)]
 
 
@@ -119,6 +128,61 @@ def test_a_round_that_was_killed_anywhere_asks_and_spends_once(alarmed: Paths) -
     assert len(shards.landed(alarmed.raw, ["record_id"])) == 40
     assert tides.spent(history(alarmed), datetime.now(UTC)) == 40
     assert tides.spent(history(alarmed), datetime.now(UTC) + timedelta(days=31)) == 0
+
+
+def untold(paths: Paths) -> Iterator[Path]:
+    """Files of the data folders that the remote has not got, or not as they are here."""
+    remote = paths.root.parent / "remote" / "files" / "md5"
+    for pointer in paths.data.glob("*.dvc"):
+        listing = yaml.safe_load(pointer.read_text())["outs"][0]["md5"]
+        known = {one["relpath"]: one["md5"] for one in storage.read_json(remote / listing[:2] / listing[2:])}
+        for file in pointer.with_suffix("").iterdir():
+            name = known.get(file.name, "missing")
+            kept = remote / name[:2] / name[2:]
+            if not kept.is_file() or kept.read_bytes() != file.read_bytes():
+                yield file
+
+
+def left(paths: Paths) -> dict[str, Any]:
+    """What a step has left: the chain, the records and answers that landed, what people see."""
+    return {
+        "chain": [(entry.kind, {**entry.evidence, "cause": None}) for entry in history(paths)],
+        "landed": shards.landed(paths.raw, ["record_id", "source_key", "domain"]).to_dict("list"),
+        "answers": shards.landed(paths.labels, ["record_id", "annotator", "label"]).to_dict("list"),
+        "questions": [file.read_text() for file in sorted((paths.labelling / "questions").glob("*.csv"))],
+        "untold": list(untold(paths)),
+    }
+
+
+def copied(places: list[Path], into: Path) -> None:
+    """Put these folders, as they are, in the place of those in `into`."""
+    for place in places:
+        shutil.rmtree(into / place.name, ignore_errors=True)
+        shutil.copytree(place, into / place.name)
+
+
+@pytest.mark.slow
+def test_each_step_killed_before_each_of_its_files_ends_as_if_never_killed(alarmed: Paths, tmp_path: Path) -> None:
+    recipe, before = loop_recipe(answered=1.0), tmp_path / "before"
+    places = [alarmed.root, alarmed.home, tmp_path / "remote"]
+    places[-1].mkdir(exist_ok=True)
+    steps = [(gather.run, lambda: None), (ask.run, lambda: prepare(alarmed))]
+    steps += [(by_file.run, lambda: fill_in(alarmed, ["ham"] * 40)), (answered.run, lambda: agreed(alarmed))]
+    for step, begin in steps:
+        work = functools.partial(step, recipe, alarmed)
+        begin()
+        copied(places, before)
+        assert not dies_at(work, NEVER)
+        calm = left(alarmed)
+        copied([before / place.name for place in places], tmp_path)
+        for number in itertools.count(1):
+            if not dies_at(work, number):
+                break
+            assert not dies_at(work, NEVER)
+            assert left(alarmed) == calm, f"{step.__module__}, killed before its file {number}"
+            copied([before / place.name for place in places], tmp_path)
+        assert number > 1
+    assert [entry.kind for entry in history(alarmed)] == ["promotion", "drift", "question", "answers"]
 
 
 def test_the_claim_is_in_the_ledger_before_the_labels_and_each_entry_names_its_cause(alarmed: Paths) -> None:
