@@ -1,21 +1,25 @@
-"""Answers that pull themselves: a real Label Studio tells the receiver, which is killed in between."""
+"""Answers that pull themselves: a real Label Studio tells the receiver, which is killed in between, and the loop goes on."""
 
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
 from label_project import fill, landed_labels, recipe_of
 from real_studio import RealStudio, annotate_as, task_of
 from tiny_project import Servers
 
-from flows import label_hooks, label_receiver, server_commands, server_state, servers, steps
-from tasks import storage
-from tasks.label import run
+from flows import label_hooks, label_receiver, schedule, server_commands, server_state, servers, steps
+from tasks import ledger, shards, storage
+from tasks.label import ask, gather, push, run
+from tasks.label.studio import exchange, projects
 from tasks.label.studio.connection import Studio
 from tasks.paths import Paths
+from tasks.recipe import Recipe
 
 pytest_plugins = ["tiny_project", "real_studio", "label_project"]
 pytestmark = [
@@ -44,8 +48,9 @@ def project(
     monkeypatch.setitem(server_commands.PREFERRED_PORTS, "receiver", 0)
     monkeypatch.chdir(paths.root)
     yield paths
-    servers.down(live_studio.home, ("receiver",))
-    shutil.rmtree(label_receiver.queue(live_studio.home), ignore_errors=True)
+    servers.down(live_studio.home, ("worker", "receiver"))
+    for folder in (label_receiver.queue(live_studio.home), live_studio.home / "ledger"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def eventually(true: Callable[[], bool], home: Path) -> None:
@@ -96,3 +101,49 @@ def test_every_answer_lands_once_although_the_receiver_is_killed_amid_a_pull(
     assert not list(label_receiver.queue(home).glob("*.new"))
     consensus = storage.read_table(project.stage("annotate") / "consensus.parquet")
     assert sorted(consensus["record_id"]) == sorted(records)
+
+
+def asked_about_a_tide(recipe: Recipe, paths: Paths) -> None:
+    """An alarm about the traffic of a champion, and its first question in Label Studio."""
+    since = datetime(2026, 11, 1, tzinfo=UTC)
+    until = since + timedelta(days=1)
+    ledger.append(paths.home, "shop", "promotion", 1, {"reason": "it is the first version"})
+    ledger.append(paths.home, "shop", "drift", 1, {"since": since.isoformat(), "until": until.isoformat()})
+    rows = pd.DataFrame(
+        {"text": [f"a text of the tide, number {i}" for i in range(60)], "version": 1, "arm": "champion"}
+    )
+    rows["at"] = pd.Series(until, index=rows.index, dtype="datetime64[us, UTC]")
+    storage.write_table(paths.traffic / f"{until:%Y%m%dT%H%M%S.%fZ}-000001.parquet", rows)
+    gather.run(recipe, paths)
+    landed = shards.landed(paths.raw, ["record_id", "text", "source", "domain", "group"])
+    storage.write_table(paths.stage("prepare") / "records.parquet", landed)
+    ask.run(recipe, paths)
+
+
+def test_answers_alone_bring_the_loop_to_its_next_decision(
+    studio: Studio, live_studio: RealStudio, live_servers: Servers, project: Paths
+) -> None:
+    home, loop = live_studio.home, {"labels_per_round": 12, "labels_per_month": 24, "strategy": "random"}
+    recipe = recipe_of(loop={**loop, "answered": 1.0, "ask": "studio"})
+    storage.write_text(project.root / "recipes" / "shop.yaml", recipe.model_dump_json(by_alias=True))
+    turn = steps.opened("shop")
+    with schedule.reaching(live_servers.urls):
+        schedule.put_loop(turn)
+    try:
+        servers.worker_up(home, live_servers.urls)
+        asked_about_a_tide(recipe, project)
+        label_hooks.watch(turn, live_studio.url)
+        tasks = exchange.task_keys(studio, projects.required(studio, push.mark("shop"), "shop"))
+        assert len(tasks) == 12
+        for number, _ in tasks:
+            annotate_as(studio, number, "ann@example.org", "ham")
+            annotate_as(studio, number, "bob@example.org", "spam")
+        eventually(lambda: ledger.entries(home, "shop")[-1].kind == "stop", home)
+    finally:
+        with schedule.reaching(live_servers.urls):
+            schedule.remove(turn.paths, "loop")
+    history = ledger.entries(home, "shop")
+    assert [entry.kind for entry in history] == ["promotion", "drift", "question", "stop"]
+    assert history[-1].evidence["reason"].startswith("the labels disagree too much: 50% of the answers on 12 shared")
+    assert history[-1].evidence["cause"] == ledger.seal(history[-2])
+    assert len(landed_labels(project)) == 24
