@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tasks.errors import TidemillError
-from tasks.records import record_id
 
 if TYPE_CHECKING:
     from tasks.recipe import Traffic
@@ -26,7 +25,7 @@ class Span:
 
 
 def contents(folder: Path, span: Span, column: str, kept: "Traffic") -> pd.DataFrame:
-    """Each content once, as it came first: record_id, the column, happened_at.
+    """Each content once, as the log holds it and as it came first: the column, happened_at.
 
     Raises TidemillError when the log holds no content of that time, with the recipe's setting that says why.
     """
@@ -41,8 +40,8 @@ def contents(folder: Path, span: Span, column: str, kept: "Traffic") -> pd.DataF
             f"{folder}: holds no {column} of the drifted window until {span.until:%Y-%m-%d %H:%M}, so nobody can be "
             f"asked about it; {why}"
         )
-    first = rows.sort_values("at", kind="stable").assign(record_id=rows[column].map(record_id))
-    return first.drop_duplicates("record_id").rename(columns={"at": "happened_at"}).reset_index(drop=True)
+    first = rows.sort_values("at", kind="stable").drop_duplicates(column)
+    return first.rename(columns={"at": "happened_at"}).reset_index(drop=True)
 
 
 def _rows(folder: Path, span: Span, column: str) -> pd.DataFrame:

@@ -5,23 +5,25 @@ import stat
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
-from image_records import bars, encoded, shard
+from image_records import CLASSES, bars, encoded, shard
 from label_project import TEXTS, fill, landed_labels, recipe_of
 from real_studio import RealStudio, annotate_as, task_of
 
 from flows import process_tree, server_state, servers, studio_access, studio_people
-from tasks import shards, storage
+from tasks import ledger, shards, storage
 from tasks.annotate.run import run as annotate
 from tasks.annotations import label_rows
 from tasks.errors import ServerError, TidemillError
-from tasks.images import from_data_uri, opened
-from tasks.label import page, pull, push, review, run, stand_in, state, status
+from tasks.images import data_uri, from_data_uri, opened
+from tasks.label import answered, ask, gather, page, pull, push, review, run, stand_in, state, status
 from tasks.label.studio import connection, exchange, people, projects
 from tasks.label.studio.connection import Studio
 from tasks.paths import Paths
@@ -48,7 +50,7 @@ def test_every_script_survives_the_way_there_and_back(studio: Studio, paths: Pat
         annotate_as(studio, number, ANN, "spam")
     pull.run(recipe, paths)
     assert set(landed_labels(paths)["record_id"]) == set(records["record_id"])
-    assert landed_labels(paths)[["annotator", "label", "seconds", "source"]].drop_duplicates().values.tolist() == [
+    assert landed_labels(paths)[["annotator", "label", "seconds", "source"]].drop_duplicates().to_numpy().tolist() == [
         [ANN, "spam", 2.5, STUDIO]
     ]
     assert (paths.data / "labels.dvc").is_file()
@@ -80,6 +82,41 @@ def test_images_are_asked_about_as_texts_are(studio: Studio, paths: Paths) -> No
         annotate_as(studio, number, ANN, "middle")
     pull.run(recipe, paths)
     assert set(landed_labels(paths)["record_id"]) == set(records["record_id"])
+
+
+def test_the_loop_asks_people_about_the_images_of_a_drifted_window(studio: Studio, paths: Paths) -> None:
+    recipe = recipe_of(
+        kind="classify_image",
+        labels={"classes": CLASSES},
+        label={"overlap_share": 0.0},
+        train={},
+        loop={"labels_per_round": 20, "strategy": "diverse"},
+    )
+    ledger.append(paths.home, "shop", "promotion", 1, {})
+    ledger.append(
+        paths.home, "shop", "drift", 1, {"since": "2026-11-01T00:00+00:00", "until": "2026-11-02T00:00+00:00"}
+    )
+    asked = pd.DataFrame(
+        {"image": [data_uri(content) for content in bars(80)["image"]], "version": 1, "arm": "champion"}
+    )
+    at = pd.Series(datetime(2026, 11, 1, 12, tzinfo=UTC), index=asked.index, dtype="datetime64[us, UTC]")
+    storage.write_table(paths.traffic / "20261101T120000.000000Z-000001.parquet", asked.assign(at=at))
+    gather.run(recipe, paths)
+    landed = shards.landed(paths.raw, ["record_id", "image", "source", "domain", "group"])
+    storage.write_table(paths.stage("prepare") / "records.parquet", landed)
+    ask.run(recipe, paths)
+    project = projects.required(studio, push.mark("shop"), "shop")
+    numbers = [number for number, _ in exchange.task_keys(studio, project)]
+    shown = {task["data"]["record_id"]: task["data"]["image"] for task in exchange.exported(studio, project, numbers)}
+    expected = dict(zip(landed["record_id"], landed["image"], strict=True))
+    assert {name: from_data_uri(uri)[0] for name, uri in shown.items()} == expected
+    for number in numbers:
+        annotate_as(studio, number, ANN, "middle")
+    pull.run(recipe, paths)
+    annotate(recipe, paths)
+    answered.run(recipe, paths)
+    chain = [entry.kind for entry in ledger.entries(paths.home, "shop")]
+    assert chain == ["promotion", "drift", "question", "answers"]
 
 
 def test_a_second_round_asks_about_nothing_twice_and_a_second_pull_lands_nothing(studio: Studio, paths: Paths) -> None:
@@ -142,7 +179,7 @@ def test_empty_and_contradicting_annotations_are_refused_with_their_task(
     assert f"refused: task {empty}: is empty" in said
     assert f"refused: task {torn}: {ANN} gives different answers (ham, spam)" in said
     assert f"refused: task {good}: gives 2 labels (ham, spam) where one is wanted" in said
-    assert landed_labels(paths)[["annotator", "label"]].values.tolist() == [[BOB, "spam"]]
+    assert landed_labels(paths)[["annotator", "label"]].to_numpy().tolist() == [[BOB, "spam"]]
 
 
 def test_a_change_of_mind_lands_as_a_newer_answer_and_a_touched_one_does_not(studio: Studio, paths: Paths) -> None:

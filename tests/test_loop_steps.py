@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from image_records import CLASSES, bars
 from killing import dies_at
 from label_project import recipe_of
 
@@ -19,6 +20,7 @@ from flows import schedule
 from tasks import ledger, shards, storage, tides, tombstones
 from tasks.errors import RecipeError, TidemillError
 from tasks.hash_split import by_hash
+from tasks.images import data_uri
 from tasks.label import answered, ask, by_file, gather
 from tasks.label.drifted_pool import drifted_pool
 from tasks.label_rows import label_table
@@ -43,8 +45,8 @@ def loop_recipe(**loop: Any) -> Recipe:
     return recipe_of(loop=settings)
 
 
-def log(paths: Paths, texts: list[str | None], at: datetime = UNTIL, version: int = 1) -> None:
-    rows = pd.DataFrame({"text": pd.Series(texts, dtype="str"), "version": version, "arm": "champion"})
+def log(paths: Paths, contents: list[str | None], at: datetime = UNTIL, version: int = 1, column: str = "text") -> None:
+    rows = pd.DataFrame({column: pd.Series(contents, dtype="str"), "version": version, "arm": "champion"})
     rows["at"] = pd.Series(at, index=rows.index, dtype="datetime64[us, UTC]")
     storage.write_table(paths.traffic / f"{at:%Y%m%dT%H%M%S.%fZ}-{version:06d}.parquet", rows)
 
@@ -298,6 +300,30 @@ def test_a_correction_with_a_line_separator_in_it_is_one(alarmed: Paths) -> None
     assert pool.loc[pool["why"] == "corrected", "text"].tolist() == ["one\u2028two"]
 
 
+def test_a_round_of_images_lands_the_bytes_that_were_asked_about_and_only_what_is_drawn_by_lot_tests(
+    alarmed: Paths,
+) -> None:
+    settings = {"labels_per_round": 40, "strategy": "diverse", "ask": "studio"}
+    recipe = recipe_of(kind="classify_image", labels={"classes": CLASSES}, train={}, loop=settings)
+    asked, corrected = bars(200)["image"].tolist(), bars(1, seed=4)["image"].tolist()
+    for file in alarmed.traffic.glob("*.parquet"):
+        file.unlink()
+    log(alarmed, [data_uri(content) for content in [*asked, *asked[:20]]], column="image")
+    told = {"image": data_uri(corrected[0]), "labelled_at": UNTIL.isoformat()}
+    storage.write_text(alarmed.corrections, json.dumps(told) + "\n")
+    pool = drifted_pool(recipe, alarmed, tides.standing(history(alarmed)))
+    assert sorted(pool["image"]) == sorted([*asked, *corrected])
+    gather.run(recipe, alarmed)
+    rows = shards.landed(alarmed.raw, ["record_id", "image", "media_type", "source_key"])
+    assert len(rows) == 40
+    assert rows["record_id"].tolist() == [record_id(content) for content in rows["image"]]
+    assert set(rows["image"]) <= {*asked, *corrected}
+    assert set(rows["media_type"]) == {"image/png"}
+    exam = rows["source_key"].str.startswith("1.1:exam:")
+    places = by_hash("record\x1f" + rows["record_id"], recipe.split)
+    assert (exam.sum(), set(places[exam]) <= {"test", "validation"}, set(places[~exam])) == (20, True, {"train"})
+
+
 def test_no_alarm_asks_nothing_and_an_alarm_about_another_version_is_none(paths: Paths) -> None:
     ledger.append(paths.home, "shop", "drift", 1, {"since": SINCE.isoformat(), "until": UNTIL.isoformat()})
     ledger.append(paths.home, "shop", "promotion", 2, {})
@@ -319,5 +345,7 @@ def test_an_answer_that_is_none_is_named_by_its_line(alarmed: Paths) -> None:
 def test_a_recipe_whose_loop_could_not_be_honest_is_refused() -> None:
     with pytest.raises(TidemillError, match=r"split\.by is 'time'; the loop needs hash"):
         gather.require_possible(recipe_of(split={"by": "time"}))
+    with pytest.raises(TidemillError, match=r"a CSV shows no images; set loop\.ask: studio"):
+        gather.require_possible(recipe_of(kind="classify_image", train={}, loop={"ask": "file"}))
     with pytest.raises(RecipeError, match="--loop: runs on alarms and answers, not at hours"):
         schedule.chosen(watch=True, loop=True, cron=None)

@@ -35,6 +35,12 @@ def shown(content: bytes) -> str:
     return images.data_uri(written.getvalue())
 
 
+def content(given: str) -> dict[str, str | bytes]:
+    """The columns of a record whose image came by the endpoint as a `data:` URI."""
+    found, media_type = images.from_data_uri(given)
+    return {"image": found, "media_type": media_type}
+
+
 def mark(recipe: Recipe, base_model: Path) -> str:
     """What the vectors depend on, as a file name."""
     if recipe.train.base_model is None:

@@ -18,6 +18,11 @@ def shown(content: str) -> str:
     return content
 
 
+def content(given: str) -> dict[str, str]:
+    """The columns of a record whose text came by the endpoint."""
+    return {"text": given}
+
+
 def mark(recipe: Recipe, base_model: Path) -> str:
     """What the vectors depend on, as a file name."""
     return f"{model_files.digest(base_model)[:16]}-{recipe.train.max_tokens}"

@@ -1,5 +1,6 @@
 """What users of the endpoint said was right (POST /v1/feedback): its records and label rows, as far as they are new."""
 
+import importlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from tasks import images, shards, tombstones
+from tasks import shards, tombstones
 from tasks.label_rows import label_table, rating_within
 from tasks.paths import Paths
 from tasks.recipe import Recipe
@@ -67,11 +68,12 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def _row(told: Row, recipe: Recipe) -> Row:
     """A correction as a row. Raises ValueError, KeyError or TypeError for what is none, or none of this recipe."""
-    content, more = _content(told[CONTENT_COLUMN[recipe.kind]], recipe.kind)
+    column = CONTENT_COLUMN[recipe.kind]
+    content = _content(told[column], recipe.kind)
     at = pd.Timestamp(told["labelled_at"]).isoformat()
     return {
-        **more,
-        "record_id": record_id(content),
+        **content,
+        "record_id": record_id(content[column]),
         "source": CORRECTED,
         "domain": CORRECTED,
         "happened_at": at,
@@ -82,14 +84,12 @@ def _row(told: Row, recipe: Recipe) -> Row:
     }
 
 
-def _content(given: Any, kind: str) -> tuple[str | bytes, Row]:
-    """What a record's identity is made of, and its columns."""
+def _content(given: Any, kind: str) -> Row:
+    """The record's own columns, as its kind reads what the endpoint was given."""
     if not isinstance(given, str) or not given.strip():
         raise ValueError(f"{CONTENT_COLUMN[kind]} is empty")
-    if kind != "classify_image":
-        return given, {"text": given}
-    content, media_type = images.from_data_uri(given)
-    return content, {"image": content, "media_type": media_type}
+    columns: Row = importlib.import_module(f"tasks.label.{kind}").content(given)
+    return columns
 
 
 def _label(told: Row, recipe: Recipe) -> str:

@@ -30,6 +30,9 @@ EXAM = "exam"
 LEAST = 10
 """Records that are worth a round."""
 
+KINDS = ("classify_text", "classify_image")
+"""Whose traffic people can be asked about."""
+
 CORRECTED_SHARE = 0.5
 """Of the records that teach, at most, are those that users have corrected: they are all errors."""
 
@@ -58,8 +61,10 @@ def run(recipe: Recipe, paths: Paths) -> None:
 
 def require_possible(recipe: Recipe) -> None:
     """Raises TidemillError for a recipe whose loop could not be honest."""
-    if recipe.kind != "classify_text":
-        raise TidemillError(f"{recipe.name}: the loop chooses among texts; kind {recipe.kind!r} has none")
+    if recipe.kind not in KINDS:
+        raise TidemillError(f"{recipe.name}: the loop asks about {' and '.join(KINDS)}, not about {recipe.kind!r}")
+    if recipe.kind == "classify_image" and recipe.loop.ask == "file":
+        raise TidemillError(f"{recipe.name}: loop.ask is 'file', and a CSV shows no images; set loop.ask: studio")
     if recipe.split.by != "hash":
         raise TidemillError(
             f"{recipe.name}: split.by is {recipe.split.by!r}; the loop needs hash, where a record's place is known "
@@ -96,7 +101,7 @@ def _key(now: Standing) -> str:
 
 
 def chosen(recipe: Recipe, paths: Paths, history: Sequence[Entry], now: Standing) -> Chosen:
-    """The round's records (record_id, text, happened_at, why) and the strategy that chose those that teach."""
+    """The round's records (record_id, the content, happened_at, why) and the strategy that chose those that teach."""
     left = recipe.loop.labels_per_month - tides.spent(history, datetime.now(UTC))
     wanted = records_for(recipe, left)
     pool = drifted_pool(recipe, paths, now)
