@@ -7,14 +7,13 @@
 
 `texts`: product reviews from the recipe's base model, or from a model that was trained on film reviews before, by the
 number of labels. `images`: a network from nothing, or EfficientNet-lite0 (`--base`: data/<recipe>/base_model), on tables
-with `image` and `label`. `augment`: the same network with and without variation of its examples (crop 4, flip).
+with `image` and `label`. A tenth of the labels validates, everywhere. `augment`: the same network with and without variation of its examples (crop 4, flip).
 `deterministic`: seconds a training with and without. Each line has the accuracies of the seeds on the same test rows.
 """
 
 import argparse
 import importlib
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,15 +26,15 @@ from tasks import storage
 from tasks.markdown import table
 from tasks.paths import Paths, project_root
 from tasks.recipe import Augment, Images, Recipe, load
-from tasks.train.hardware import chosen, make_deterministic
-from tasks.train.loop import Training
-from tasks.train.run import plan
+from tasks.train.trial import trained
 
 SEEDS = (1, 2, 3)
 TEST = 2000
 LABELS = {"texts": (100, 250, 500, 1000, 2500), "images": (250, 1000, 4000)}
 SOURCE, TARGET = "films", "products"
 SEVERAL = 32
+VALIDATES = 10
+"""One of so many rows with labels."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +45,10 @@ class Data:
     test: pd.DataFrame
 
 
-def trained(recipe: Recipe, base: Path, rows: pd.DataFrame, seed: int) -> tuple[Any, float]:
-    """The model after the recipe's epochs on the rows, and seconds."""
-    said = recipe.model_copy(update={"seed": seed})
-    make_deterministic(seed, recipe.threads, recipe.train.deterministic)
-    kind = importlib.import_module(f"tasks.train.{recipe.kind}")
-    examples, nothing = (kind.examples(part, said, base) for part in (rows, rows.head(0)))
-    training = Training(kind.model(said, base), plan(said, chosen(recipe.train.precision)), len(rows))
-    started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        training.train(examples, nothing, Path(folder) / "state", "", lambda _step, _figures: None)
-    return training.model.eval(), time.perf_counter() - started
+def learned(recipe: Recipe, base: Path, rows: pd.DataFrame, seed: int) -> tuple[Any, float]:
+    """The model and the seconds of its training; a tenth of the rows (in random order) validates, as a user would do it."""
+    validation = len(rows) // VALIDATES
+    return trained(recipe.model_copy(update={"seed": seed}), base, rows[validation:], rows[:validation])
 
 
 def accuracy(model: Any, recipe: Recipe, base: Path, test: pd.DataFrame) -> float:
@@ -91,7 +83,7 @@ def way(recipe: Recipe, base: Path, test: pd.DataFrame) -> Callable[[pd.DataFram
     """Training as this recipe says, from this base model."""
 
     def run(rows: pd.DataFrame, seed: int) -> tuple[float, float]:
-        model, seconds = trained(recipe, base, rows, seed)
+        model, seconds = learned(recipe, base, rows, seed)
         return accuracy(model, recipe, base, test), seconds
 
     return run
@@ -109,25 +101,26 @@ def texts(said: argparse.Namespace, recipe: Recipe) -> list[tuple[str, ...]]:
     of = {part: {name: rows[rows["domain"] == name] for name in (SOURCE, TARGET)} for part, rows in parts.items()}
     recipe = with_train(recipe, epochs=2)
     own = Path(said.scratch) / SOURCE
-    first, seconds = trained(with_train(recipe, epochs=1), paths.base_model, of["train"][SOURCE], SEEDS[0])
+    films = of["train"][SOURCE].sample(frac=1, random_state=SEEDS[0])
+    first, seconds = learned(with_train(recipe, epochs=1), paths.base_model, films, SEEDS[0])
     importlib.import_module("tasks.train.classify_text").save(first, recipe, paths.base_model, own)
-    print(f"{len(of['train'][SOURCE]):,} film reviews taught the other start in {seconds:.0f} s", flush=True)
+    print(f"{len(films):,} film reviews taught the other start in {seconds:.0f} s", flush=True)
     test = of["test"][TARGET]
     starts = {"the recipe's base model": paths.base_model, "taught by film reviews": own}
     ways = {name: way(recipe, base, test) for name, base in starts.items()}
     return compared(Data(of["train"][TARGET], test), LABELS["texts"], ways)
 
 
-def pictures(said: argparse.Namespace) -> tuple[Data, tuple[str, ...]]:
-    """The tables of images, and their classes."""
+def pictures(said: argparse.Namespace, recipe: Recipe) -> tuple[Data, Recipe]:
+    """The tables of images, and the recipe with their classes."""
     train, test = (pd.read_parquet(file)[["image", "label"]] for file in said.files)
-    return Data(train, test.sample(TEST, random_state=0)), tuple(sorted(set(train["label"])))
+    labels = recipe.labels.model_copy(update={"classes": tuple(sorted(set(train["label"])))})
+    return Data(train, test.sample(TEST, random_state=0)), recipe.model_copy(update={"labels": labels})
 
 
 def images(said: argparse.Namespace, recipe: Recipe) -> list[tuple[str, ...]]:
     """A network from nothing, and one that has learned ImageNet."""
-    data, classes = pictures(said)
-    recipe = recipe.model_copy(update={"labels": recipe.labels.model_copy(update={"classes": classes})})
+    data, recipe = pictures(said, recipe)
     nothing = with_train(recipe, epochs=20)
     knobs = {"epochs": 3, "learning_rate": 5e-4, "images": Images(size=96), "batch_size": 64}
     origin = {"base_model": {"url": "file:lite0", "sha256": "0" * 64, "architecture": "efficientnet_lite0"}}
@@ -141,10 +134,8 @@ def images(said: argparse.Namespace, recipe: Recipe) -> list[tuple[str, ...]]:
 
 def augment(said: argparse.Namespace, recipe: Recipe) -> list[tuple[str, ...]]:
     """The same network with and without variation of its examples."""
-    data, classes = pictures(said)
-    recipe = with_train(
-        recipe.model_copy(update={"labels": recipe.labels.model_copy(update={"classes": classes})}), epochs=10
-    )
+    data, recipe = pictures(said, recipe)
+    recipe = with_train(recipe, epochs=10)
     varied = {
         "as they are": Augment(),
         "crop 4, flip": Augment(crop=4, flip=True),
@@ -156,10 +147,8 @@ def augment(said: argparse.Namespace, recipe: Recipe) -> list[tuple[str, ...]]:
 
 def deterministic(said: argparse.Namespace, recipe: Recipe) -> list[tuple[str, ...]]:
     """The same training with and without the demand that it repeats itself bit for bit."""
-    data, classes = pictures(said)
-    recipe = with_train(
-        recipe.model_copy(update={"labels": recipe.labels.model_copy(update={"classes": classes})}), epochs=3
-    )
+    data, recipe = pictures(said, recipe)
+    recipe = with_train(recipe, epochs=3)
     ways = {str(on): way(with_train(recipe, deterministic=on), Path(said.scratch), data.test) for on in (True, False)}
     return compared(data, (4000,), ways)
 

@@ -4,13 +4,9 @@ Nothing of it is applied by itself. Threads and micro-batches change the order o
 weights: what `tidemill rebuild` has to repeat stands in the recipe, where a person has put it.
 """
 
-import contextlib
 import hashlib
-import importlib
-import io
 import json
 import os
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,9 +19,7 @@ from tasks.hardware import hardware
 from tasks.paths import Paths
 from tasks.progress import progress
 from tasks.recipe import Recipe
-from tasks.train.hardware import chosen, make_deterministic
-from tasks.train.loop import Training
-from tasks.train.run import plan
+from tasks.train.trial import trained
 
 STEPS, ROUNDS = 3, 2
 LONGEST_S = 60.0
@@ -67,23 +61,16 @@ def probe(recipe: Recipe, paths: Paths, again: bool = False) -> list[Way]:
 
 
 def _speed(recipe: Recipe, paths: Paths, rows: pd.DataFrame, threads: int, size: int) -> float:
-    said = recipe.model_copy(
-        update={"threads": threads, "train": recipe.train.model_copy(update={"epochs": 1.0, "micro_batch": size})}
-    )
-    make_deterministic(recipe.seed, threads, recipe.train.deterministic)
-    kind = importlib.import_module(f"tasks.train.{recipe.kind}")
-    examples, nothing = (kind.examples(part, said, paths.base_model) for part in (rows, rows.head(0)))
-    training = Training(kind.model(said, paths.base_model), plan(said, chosen(recipe.train.precision)), len(rows))
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        started = time.perf_counter()
-        training.train(examples, nothing, Path(folder) / "state", "", lambda _step, _figures: None)
-        return len(rows) / (time.perf_counter() - started)
+    knobs = {"epochs": 1.0, "validations_per_epoch": 1, "micro_batch": size}
+    said = recipe.model_copy(update={"threads": threads, "train": recipe.train.model_copy(update=knobs)})
+    _, seconds = trained(said, paths.base_model, rows, rows.head(0))
+    return len(rows) / seconds
 
 
 def _threads(recipe: Recipe) -> list[int]:
     """1, 2, 4 … up to the cores, and what the recipe says."""
     cores = os.cpu_count() or 1
-    return sorted({recipe.threads, cores, *(2**power for power in range(cores.bit_length()) if 2**power <= cores)})
+    return sorted({recipe.threads, cores, *(2**power for power in range(cores.bit_length()))})
 
 
 def _sizes(recipe: Recipe) -> list[int]:
