@@ -117,17 +117,17 @@ def load(folder: Path, file: str, threads: int, engine: Engine = "onnx") -> Mode
             raise TidemillError(
                 f"{folder / file}: was evaluated in int8, torch would answer otherwise; release in fp32"
             )
-        return _in_torch(folder, description, threads)
+        return _in_torch(folder, description, encodes, threads)
     alone = encodes.apart and quantised
     return Model(tuple(description["classes"]), session, encodes, threads, 1 if alone else BATCH)
 
 
-def _in_torch(folder: Path, description: Mapping[str, Any], threads: int) -> Model:
+def _in_torch(folder: Path, description: Mapping[str, Any], encodes: Encoder, threads: int) -> Model:
     from tasks.torch_session import ON_GPU, TorchSession
 
     session = TorchSession(_encoding(description), folder)
     together = BATCH if session.device.type == "cpu" else ON_GPU
-    return Model(tuple(description["classes"]), session, encoder(folder, description), threads, together)
+    return Model(tuple(description["classes"]), session, encodes, threads, together)
 
 
 def _onnx(file: Path) -> Any:
