@@ -30,9 +30,6 @@ EXAM = "exam"
 LEAST = 10
 """Records that are worth a round."""
 
-KINDS = ("classify_text", "classify_image")
-"""Whose traffic people can be asked about."""
-
 CORRECTED_SHARE = 0.5
 """Of the records that teach, at most, are those that users have corrected: they are all errors."""
 
@@ -61,8 +58,6 @@ def run(recipe: Recipe, paths: Paths) -> None:
 
 def require_possible(recipe: Recipe) -> None:
     """Raises TidemillError for a recipe whose loop could not be honest."""
-    if recipe.kind not in KINDS:
-        raise TidemillError(f"{recipe.name}: the loop asks about {' and '.join(KINDS)}, not about {recipe.kind!r}")
     if recipe.kind == "classify_image" and recipe.loop.ask == "file":
         raise TidemillError(f"{recipe.name}: loop.ask is 'file', and a CSV shows no images; set loop.ask: studio")
     if recipe.split.by != "hash":
