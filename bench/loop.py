@@ -16,39 +16,22 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import small  # noqa: F401 (puts tests/ on the path)
+
+from tide_project import answers_of  # isort: skip
 
 from flows import servers
 from flows.demo import project, world
 from flows.demo.project import NAME, Project
-from tasks import inference, ledger, registered, storage
-from tasks.evaluate.reference import text_statistics
+from tasks import ledger, storage
 from tasks.label import gather
 from tasks.markdown import table
 from tasks.paths import Paths, project_root
 from tasks.recipe import load
-from tasks.records import record_id
 from tasks.watch import run as watch
 from tasks.watch.window import STAMP
 
 ROWS = 300
-
-
-def answered(place: Project, texts: pd.DataFrame) -> pd.DataFrame:
-    """The texts as the champion answers them, in the columns of the traffic log."""
-    folder = place.data / "compress"
-    model = inference.load(folder, registered.served_file(folder), 2)
-    contents = texts["text"].tolist()
-    found = [model.answers([row]) for row in model.encoder.rows(contents)]
-    scores = np.vstack([each.probabilities for each in found])
-    return text_statistics(contents).assign(
-        version=1,
-        arm="champion",
-        record_id=[record_id(text) for text in contents],
-        text=contents,
-        predicted=[model.classes[best] for best in scores.argmax(axis=1)],
-        confidence=scores.max(axis=1),
-        embedding=[each.embeddings[0].astype("f2") for each in found],
-    )
 
 
 def log(place: Project, rows: pd.DataFrame, begins: datetime) -> None:
@@ -84,7 +67,7 @@ def days(place: Project, texts: world.World, windows: int) -> list[tuple[str, st
     os.chdir(place.root)
     recipe, paths = load(place.root / "recipes" / f"{NAME}.yaml"), Paths(place.root, NAME)
     arrived = pd.concat([day[day["domain"] == world.HOME] for day in texts.days], ignore_index=True)
-    known = answered(place, arrived)
+    known = answers_of(place.data / "compress", arrived["text"].tolist(), 1)
     first = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=windows)
     rng = np.random.default_rng(texts.seed)
     before = Counter(entry.kind for entry in ledger.entries(place.home, NAME))

@@ -9,9 +9,7 @@ end of each tide.
 
 import argparse
 import contextlib
-import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -25,7 +23,6 @@ from tide_project import answered, foreign, known_world, traffic
 from tiny_project import Project
 
 from flows import run_lock
-from flows.process_tree import alive
 from tasks import ledger, shards, tides
 from tasks.paths import Paths
 
@@ -70,10 +67,7 @@ def killed(project: Project, name: str, delay_s: float, stage_too: bool) -> str 
         if child.poll() is not None:
             return None
         holder = run_lock.noted(project.home, name) or run_lock.noted(project.home, f"{name}.loop")
-        os.killpg(child.pid, signal.SIGKILL)
-        if stage_too and holder and holder.stage_process and alive(holder.stage_process):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(holder.stage_process.pid, signal.SIGKILL)
+        killing.strike(child, holder, stage_too=stage_too)
         return (holder and holder.stage) or "no stage"
     finally:
         child.kill()

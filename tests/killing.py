@@ -71,14 +71,19 @@ def killed(project: Project, recipe: str, moment: Moment) -> str | None:
         if child.poll() is not None:
             return None
         holder = run_lock.noted(project.home, recipe)
-        os.killpg(child.pid, signal.SIGKILL)
-        if holder and holder.stage_process and moment.way == WAYS[1] and alive(holder.stage_process):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(holder.stage_process.pid, signal.SIGKILL)
+        strike(child, holder, stage_too=moment.way == WAYS[1])
         return holder.stage if holder else "before collect"
     finally:
         child.kill()
         child.communicate()
+
+
+def strike(child: "subprocess.Popen[str]", holder: run_lock.Holder | None, *, stage_too: bool) -> None:
+    """Kill the flow's process group, and that of the stage which it runs."""
+    os.killpg(child.pid, signal.SIGKILL)
+    if stage_too and holder and holder.stage_process and alive(holder.stage_process):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(holder.stage_process.pid, signal.SIGKILL)
 
 
 def _await_step(child: "subprocess.Popen[str]", project: Project, recipe: str, step: str) -> None:

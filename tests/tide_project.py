@@ -28,15 +28,12 @@ def foreign(count: int, seed: int) -> list[str]:
     return [frame.format(*rng.choice(things, 6)) for _ in range(count)]
 
 
-def traffic(project: Project, name: str, texts: list[str], day: int, version: int) -> None:
-    """A day's answers of the present model in the log, as the endpoint writes them."""
-    folder = project.root / "data" / name / "compress"
+def answers_of(folder: Path, texts: list[str], version: int) -> pd.DataFrame:
+    """What the served model in the folder says of the texts, in the columns of the traffic log but for time and latency."""
     model = inference.load(folder, registered.served_file(folder), 2)
     found = [model.answers([row]) for row in model.encoder.rows(texts)]
     scores = np.vstack([each.probabilities for each in found])
-    at = pd.Series([FIRST + timedelta(days=day, minutes=i) for i in range(len(texts))], dtype="datetime64[us, UTC]")
-    rows = text_statistics(texts).assign(
-        at=at,
+    return text_statistics(texts).assign(
         version=version,
         arm="champion",
         record_id=[record_id(text) for text in texts],
@@ -44,8 +41,13 @@ def traffic(project: Project, name: str, texts: list[str], day: int, version: in
         predicted=[model.classes[place] for place in scores.argmax(axis=1)],
         confidence=scores.max(axis=1),
         embedding=[each.embeddings[0].astype("f2") for each in found if each.embeddings is not None],
-        latency_ms=1.0,
     )
+
+
+def traffic(project: Project, name: str, texts: list[str], day: int, version: int) -> None:
+    """A day's answers of the present model in the log, as the endpoint writes them."""
+    at = pd.Series([FIRST + timedelta(days=day, minutes=i) for i in range(len(texts))], dtype="datetime64[us, UTC]")
+    rows = answers_of(project.root / "data" / name / "compress", texts, version).assign(at=at, latency_ms=1.0)
     written = FIRST + timedelta(days=day + 1)
     storage.write_table(project.home / "traffic" / name / f"{written.strftime(STAMP)}-abcdef.parquet", rows)
 
